@@ -1,0 +1,1 @@
+"""Model bundles: architectures, loading, verifying, saving, converting public weights, the card."""

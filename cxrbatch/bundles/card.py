@@ -1,0 +1,112 @@
+"""``card.json``: what a bundle says of itself (contract 3.6). Pure pydantic: no TensorFlow here."""
+
+from __future__ import annotations
+
+import math
+from pathlib import PurePath
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from cxrbatch.pipeline.input_spec import InputSpec
+
+Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Weights(_Part):
+    """The weights file beside the card, and the digest it must have."""
+
+    file: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+    @field_validator("file")
+    @classmethod
+    def _stay_in_the_bundle(cls, value: str) -> str:
+        if PurePath(value).name != value:
+            raise ValueError("must be the name of a file in the bundle, not a path")
+        return value
+
+
+class PlattCurve(_Part):
+    """Calibrated probability = sigmoid(slope * logit(raw) + intercept); slope > 0 keeps the order.
+
+    Platt 1999.
+    """
+
+    slope: Annotated[float, Field(gt=0.0)]
+    intercept: float
+
+    def __call__(self, probability: float) -> float:
+        clipped = min(max(probability, 1e-12), 1.0 - 1e-12)
+        z = self.slope * math.log(clipped / (1.0 - clipped)) + self.intercept
+        return 1.0 / (1.0 + math.exp(-z)) if z >= 0 else math.exp(z) / (1.0 + math.exp(z))
+
+
+class FindingValidation(_Part):
+    """How well one finding was told apart, on data the weights never saw."""
+
+    auroc: float | None = None
+    auroc_ci95: tuple[float, float] | None = None
+    n_pos: int | None = None
+    n_neg: int | None = None
+
+
+class Validation(_Part):
+    """Where the figures come from, in one sentence, and the figures."""
+
+    method: str
+    macro_auroc: float | None = None
+    macro_auroc_ci95: tuple[float, float] | None = None
+    findings: dict[str, FindingValidation] = {}
+
+
+class TrainingData(_Part):
+    """What the weights were trained on. Patient IDs only as salted SHA-256, for leak checks."""
+
+    description: str
+    patient_id_salt: str = ""
+    patient_id_hashes: tuple[str, ...] = ()
+
+
+class Card(_Part):
+    """The whole card.
+
+    `findings` are in the order of the network's outputs; every per-finding table names them all.
+    """
+
+    schema_version: Literal[1] = 1
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    version: str
+    architecture: str
+    """``densenet121``, ``efficientnet-lite0``, or ``keras`` for a whole .keras file."""
+    findings: tuple[str, ...]
+    input: InputSpec
+    weights: Weights
+    thresholds: dict[str, Probability]
+    """Per finding, on the raw scale."""
+    thresholds_method: str
+    calibration: dict[str, PlattCurve] | None = None
+    calibration_method: str = ""
+    heat_maps: bool = True
+    map_scale: dict[str, Annotated[float, Field(gt=0.0)]] | None = None
+    """Per finding, the heat-map value (in logits) drawn at full strength: the same in every study."""
+    validation: Validation | None = None
+    training_data: TrainingData | None = None
+    intended_use: str
+    limits: str
+    licence: str
+
+    @model_validator(mode="after")
+    def _tables_name_every_finding(self) -> Self:
+        if not self.findings or len(set(self.findings)) != len(self.findings):
+            raise ValueError("findings must be a list of different names")
+        for table in ("thresholds", "calibration", "map_scale"):
+            value = getattr(self, table)
+            if value is not None and set(value) != set(self.findings):
+                wrong = sorted(set(value) ^ set(self.findings))
+                raise ValueError(f"{table} must name exactly the findings; differs in {', '.join(wrong)}")
+        return self

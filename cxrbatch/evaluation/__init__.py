@@ -1,0 +1,1 @@
+"""AUROC and everything around it: pure functions on arrays."""

@@ -1,0 +1,1 @@
+"""From folders to studies: what each file is, and whether it is a chest radiograph to score."""

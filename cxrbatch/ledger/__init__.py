@@ -1,0 +1,1 @@
+"""The run folder: the durable record of what is done, resume, locking, atomic writes."""

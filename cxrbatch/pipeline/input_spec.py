@@ -1,0 +1,45 @@
+"""What a network wants to be fed. Pure Python: bundles state it, the pipeline obeys it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, PositiveInt
+
+
+class Fit(StrEnum):
+    """How a film that is not of the input's shape is brought to it."""
+
+    PAD = "pad"
+    """Scaled to fit, black bars at the two short sides: keeps the aspect ratio."""
+
+    STRETCH = "stretch"
+    """Scaled to the input's shape, as many published models were trained."""
+
+
+class Scaling(StrEnum):
+    """How grey values x in [0, 1] become what the network was trained on."""
+
+    UNIT = "unit"
+    """x as it is."""
+
+    IMAGENET = "imagenet"
+    """Per channel (x - mean) / std with ImageNet's RGB mean and standard deviation."""
+
+    STANDARDISE = "standardise"
+    """(x - mean(x)) / std(x) of each image by itself."""
+
+    XRV = "xrv"
+    """2048 x - 1024: torchxrayvision's range of [-1024, 1024]."""
+
+
+class InputSpec(BaseModel):
+    """Height, width and channels of the input, and how pixels become numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: PositiveInt
+    width: PositiveInt
+    channels: PositiveInt
+    scaling: Scaling
+    fit: Fit = Fit.PAD

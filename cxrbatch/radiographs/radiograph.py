@@ -1,0 +1,42 @@
+"""What decoding gives, and the one error it raises."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.intake.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Radiograph:
+    """A display-oriented grey image.
+
+    `pixels` is uint16 of shape (rows, columns): 0 is black, 65535 is white, whatever the file stored
+    (bit depth, LUTs, window, MONOCHROME1 and padding are dealt with).
+    """
+
+    pixels: NDArray[np.uint16]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the rendered image, its shape included: tells duplicates from look-alikes."""
+        digest = hashlib.sha256(repr(self.pixels.shape).encode())
+        digest.update(np.ascontiguousarray(self.pixels).data)
+        return digest.hexdigest()
+
+
+class RadiographError(Exception):
+    """An image that cannot be decoded: its reason code, and one sentence for ``rejected.csv``."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)  # both in args, so that it survives pickling between processes
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
