@@ -1,0 +1,70 @@
+"""From one decoded film to the network's input: the same code for scoring and for training.
+
+Imports TensorFlow: only the scoring and training processes import this module, never a decoding worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from cxrbatch.pipeline.input_spec import Fit, InputSpec, Scaling
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def make_preprocess(spec: InputSpec) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A TensorFlow function: film, uint16 (rows, columns) -> float32 (height, width, channels).
+
+    Resizing is bilinear with an antialiasing filter, as Pillow's, so that a film of any resolution
+    is averaged down and not sampled. Black bars (`Fit.PAD`) are added before grey values are scaled.
+    """
+
+    def preprocess(pixels: tf.Tensor) -> tf.Tensor:
+        grey = tf.cast(pixels[..., tf.newaxis], tf.float32) / 65535.0
+        if spec.fit is Fit.STRETCH:
+            grey = tf.image.resize(grey, (spec.height, spec.width), antialias=True)
+        else:
+            height, width = _fitted(tf.shape(pixels), spec)
+            grey = tf.image.resize(grey, tf.stack((height, width)), antialias=True)
+            grey = tf.image.pad_to_bounding_box(
+                grey, (spec.height - height) // 2, (spec.width - width) // 2, spec.height, spec.width
+            )
+        scaled = _scale(grey, spec.scaling)
+        scaled = tf.broadcast_to(scaled, (spec.height, spec.width, max(spec.channels, scaled.shape[-1])))
+        return tf.ensure_shape(scaled, (spec.height, spec.width, spec.channels))
+
+    return preprocess
+
+
+def preprocess_one(pixels: NDArray[np.uint16], spec: InputSpec) -> NDArray[np.float32]:
+    """One film, (rows, columns) -> (height, width, channels), for notebooks and tests."""
+    result: NDArray[np.float32] = make_preprocess(spec)(tf.constant(pixels)).numpy()
+    return result
+
+
+def _fitted(shape: tf.Tensor, spec: InputSpec) -> tuple[tf.Tensor, tf.Tensor]:
+    """`geometry.content_box`'s height and width, in the graph; float64 and the same rounding, so they agree."""
+    rows, columns = tf.cast(shape[0], tf.float64), tf.cast(shape[1], tf.float64)
+    scale = tf.minimum(spec.height / rows, spec.width / columns)
+    height = tf.clip_by_value(tf.cast(tf.round(rows * scale), tf.int32), 1, spec.height)
+    width = tf.clip_by_value(tf.cast(tf.round(columns * scale), tf.int32), 1, spec.width)
+    return height, width
+
+
+def _scale(grey: tf.Tensor, scaling: Scaling) -> tf.Tensor:
+    match scaling:
+        case Scaling.UNIT:
+            return grey
+        case Scaling.IMAGENET:
+            return (grey - tf.constant(IMAGENET_MEAN)) / tf.constant(IMAGENET_STD)
+        case Scaling.STANDARDISE:
+            deviation = tf.math.reduce_std(grey)
+            # A film of one grey value has no contrast to standardise: it becomes all zeros, not NaN.
+            return (grey - tf.reduce_mean(grey)) / tf.maximum(deviation, 1e-7)
+        case Scaling.XRV:
+            return grey * 2048.0 - 1024.0
