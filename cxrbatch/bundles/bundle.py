@@ -1,0 +1,91 @@
+"""Open a model bundle: a folder with a card, weights and a golden pair, verified before use (contract 3.6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from cxrbatch.bundles import digests, folders
+from cxrbatch.bundles.card import Card
+from cxrbatch.bundles.errors import BundleError
+
+CARD_FILE = "card.json"
+GOLDEN_FILE = "golden.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle.
+
+    `sha256` stands for card, weights and golden pair together: it is the SHA-256 of the lines
+    ``<sha256>  <file>`` of these three files, sorted by name (`digests.combined_digest`).
+    """
+
+    folder: Path
+    card: Card
+    sha256: str
+
+    @property
+    def weights_path(self) -> Path:
+        """The weights file."""
+        return self.folder / self.card.weights.file
+
+    @property
+    def golden_path(self) -> Path:
+        """The golden pair."""
+        return self.folder / GOLDEN_FILE
+
+
+def open_bundle(name_or_path: str | Path) -> Bundle:
+    """The bundle of that name, or in that folder; its files are hashed and compared.
+
+    The golden output is checked by `cxrbatch.scoring.predictor.load_predictor`, which can compute it.
+
+    Raises:
+        BundleError: no such bundle (the message lists the known ones), a file is missing or is not the
+            one the bundle was made with, or the card is malformed.
+    """
+    folder = folders.find(name_or_path)
+    card = read_card(folder)
+    found = {}
+    for name in (CARD_FILE, card.weights.file, GOLDEN_FILE):
+        if not (folder / name).is_file():
+            raise BundleError(f"The bundle {folder} has no file {name}: add the model again.")
+        found[name] = digests.file_digest(folder / name)
+    if found[card.weights.file] != card.weights.sha256:
+        weights = folder / card.weights.file
+        raise BundleError(digests.altered(weights, card.weights.sha256, found[card.weights.file]))
+    digests.check_sums(folder, found)
+    return Bundle(folder, card, digests.combined_digest(found))
+
+
+def list_bundles() -> dict[str, Path]:
+    """Name to folder of every bundle that can be opened by name, sorted by name. Nothing is verified."""
+    return folders.known()
+
+
+def read_card(folder: Path) -> Card:
+    """The card in `folder`, not verified against any hash.
+
+    Raises:
+        BundleError: it cannot be read, or a field is missing or wrong (the message names it).
+    """
+    path = folder / CARD_FILE
+    try:
+        return Card.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise BundleError(f"{path}: {key}: {first['msg']}.") from error
+
+
+def write_sums(folder: Path) -> str:
+    """Write ``SHA256SUMS`` for the bundle in `folder`, as its files are now; returns the bundle's hash."""
+    names = (CARD_FILE, read_card(folder).weights.file, GOLDEN_FILE)
+    found = {name: digests.file_digest(folder / name) for name in names}
+    (folder / digests.SUMS_FILE).write_text(digests.sums_text(found), encoding="utf-8")
+    return digests.combined_digest(found)
