@@ -12,7 +12,7 @@ TEMPORARY_MARK = ".cxrbatch-tmp-"
 
 
 def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write `data` to `path` so that a reader, or a crash, sees the old file or the new one, never half of it.
+    """Write `data` to `path` so that a reader or a crash sees the old file or the new one, never half.
 
     With `durable` the bytes and the new name are on disk when this returns. Without it they may still
     be in the system's cache: for what can be made again from the ledger.
@@ -37,7 +37,7 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Put a folder's entries on disk; some network file systems cannot, and keep their own promise instead."""
+    """Put a folder's entries on disk; some network file systems cannot, and keep their own promise."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):

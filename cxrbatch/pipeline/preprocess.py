@@ -48,7 +48,7 @@ def preprocess_one(pixels: NDArray[np.uint16], spec: InputSpec) -> NDArray[np.fl
 
 
 def _fitted(shape: tf.Tensor, spec: InputSpec) -> tuple[tf.Tensor, tf.Tensor]:
-    """`geometry.content_box`'s height and width, in the graph; float64 and the same rounding, so they agree."""
+    """`geometry.content_box`'s height and width, in the graph: float64 and the same rounding."""
     rows, columns = tf.cast(shape[0], tf.float64), tf.cast(shape[1], tf.float64)
     scale = tf.minimum(spec.height / rows, spec.width / columns)
     height = tf.clip_by_value(tf.cast(tf.round(rows * scale), tf.int32), 1, spec.height)

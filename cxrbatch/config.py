@@ -1,0 +1,151 @@
+"""``cxrbatch.toml``: what a site sets once. The command line overrides it.
+
+Every error names the file, the line and the key, since the reader has an editor open at that file.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+
+from cxrbatch.reporting.content import DEFAULT_ACUTE, PageSize, ReportSettings
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message names file, line and key."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Hospital(_Section):
+    """``[hospital]``: who signs the pages. `logo` is a PNG or JPEG, relative to the configuration file."""
+
+    name: str = ""
+    department: str = ""
+    logo: Path | None = None
+
+
+class Report(_Section):
+    """``[report]``: what pages look like. `templates` is a folder that overrides ours file by file."""
+
+    page_size: PageSize = PageSize.A4
+    templates: Path | None = None
+    acute: tuple[str, ...] = DEFAULT_ACUTE
+    findings: str = "flagged"
+    formats: Literal["html,pdf", "html", "pdf", "none"] = "html,pdf"
+
+
+class Score(_Section):
+    """``[score]``: defaults for the options of `cxrbatch score`."""
+
+    model: str = "cxr-lite"
+    runtime: Literal["auto", "keras", "openvino"] = "auto"
+    batch_size: PositiveInt | None = None
+    workers: PositiveInt | None = None
+    mixed_precision: bool = False
+    group_by: Literal["study", "folder"] = "study"
+    settle: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class SiteConfig(_Section):
+    """The whole file; every section and every key may be left out."""
+
+    hospital: Hospital = Hospital()
+    report: Report = Report()
+    score: Score = Score()
+
+    def report_settings(self, *, findings: str | None = None, formats: str | None = None) -> ReportSettings:
+        """How this site wants its reports, with what the command line says instead."""
+        chosen = formats or self.report.formats
+        return ReportSettings(
+            hospital=self.hospital.name,
+            department=self.hospital.department,
+            logo=self.hospital.logo,
+            page_size=self.report.page_size,
+            templates=self.report.templates,
+            acute=self.report.acute,
+            findings=findings or self.report.findings,
+            html="html" in chosen,
+            pdf="pdf" in chosen,
+        )
+
+
+def load_config(path: Path | None) -> SiteConfig:
+    """Read `path`; without one, everything is at its default.
+
+    Raises:
+        ConfigError: the file is missing, no TOML, has an unknown key or a value that does not fit.
+    """
+    if path is None:
+        return SiteConfig()
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is no valid TOML: {error}.") from error
+    try:
+        config = SiteConfig.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(_first_problem(path, text, error)) from error
+    return _anchored(config, path, text)
+
+
+def _first_problem(path: Path, text: str, error: ValidationError) -> str:
+    problem = error.errors()[0]
+    keys = [str(part) for part in problem["loc"] if isinstance(part, str)]
+    where = f"{path}, line {_line_of(text, keys)}, key '{'.'.join(keys)}'"
+    if problem["type"] == "extra_forbidden":
+        section = SiteConfig.model_fields.get(keys[0])
+        if len(keys) > 1 and section is not None and isinstance(section.default, _Section):
+            known = type(section.default).model_fields
+        else:
+            known = SiteConfig.model_fields
+        return f"{where}: is not known. Known here: {', '.join(known)}."
+    return f"{where}: {problem['msg']}. Received: {problem['input']!r}."
+
+
+def _line_of(text: str, keys: list[str]) -> int:
+    """The line of a key in TOML text: good enough for tables written as [section] and key = value."""
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[\s*([^\]]+?)\s*\]", line)
+        if header:
+            section = header[1]
+            if keys == [section]:
+                return number
+        key = re.match(r"""\s*["']?([\w.-]+)["']?\s*=""", line)
+        if key and [part for part in (section, key[1]) if part][: len(keys)] == keys[:2]:
+            return number
+    return 1
+
+
+def _anchored(config: SiteConfig, path: Path, text: str) -> SiteConfig:
+    """Paths in the file are relative to the file, and must be there."""
+    folder = path.resolve().parent
+    logo, templates = config.hospital.logo, config.report.templates
+    if logo is not None:
+        logo = folder / logo
+        if not logo.is_file():
+            line = _line_of(text, ["hospital", "logo"])
+            raise ConfigError(f"{path}, line {line}, key 'hospital.logo': there is no file {logo}.")
+    if templates is not None:
+        templates = folder / templates
+        if not templates.is_dir():
+            line = _line_of(text, ["report", "templates"])
+            raise ConfigError(f"{path}, line {line}, key 'report.templates': there is no folder {templates}.")
+    return config.model_copy(
+        update={
+            "hospital": config.hospital.model_copy(update={"logo": logo}),
+            "report": config.report.model_copy(update={"templates": templates}),
+        }
+    )

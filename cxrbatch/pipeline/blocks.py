@@ -1,0 +1,79 @@
+"""Shared memory through which decoded films come back from the worker processes.
+
+Anonymous memory (memfd_create) that workers open through /proc: unlike named shared memory it is not
+bounded by the size of /dev/shm (64 MB in a container), and a killed run leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class SharedBlock:
+    """One block of memory, owned by the main process, written by a worker."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._descriptor = os.memfd_create("cxrbatch-film", os.MFD_CLOEXEC)
+        try:
+            # Reserves the pages, so that too little memory is an OSError here and no SIGBUS in a worker.
+            os.posix_fallocate(self._descriptor, 0, capacity)
+            self._map = mmap.mmap(self._descriptor, capacity, mmap.MAP_SHARED)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    @property
+    def address(self) -> str:
+        """Where a process of the same user finds the block, as long as this one lives."""
+        return f"/proc/{os.getpid()}/fd/{self._descriptor}"
+
+    def copy_film(self, rows: int, columns: int) -> NDArray[np.uint16]:
+        """What a worker wrote, as an array of its own: the block may be reused at once."""
+        flat = np.frombuffer(self._map, np.uint16, rows * columns)
+        return flat.reshape(rows, columns).copy()
+
+    def close(self) -> None:
+        self._map.close()
+        os.close(self._descriptor)
+
+
+def write_film(address: str, pixels: NDArray[np.uint16]) -> None:
+    """Called in a worker: put a film into the block at `address`, which must be large enough."""
+    descriptor = os.open(address, os.O_RDWR)
+    try:
+        with mmap.mmap(descriptor, pixels.nbytes, mmap.MAP_SHARED) as memory:
+            memory[:] = np.ascontiguousarray(pixels).data.cast("B")
+    finally:
+        os.close(descriptor)
+
+
+class BlockStore:
+    """Blocks that go round: handed out for a film, taken back when it has been copied out."""
+
+    def __init__(self) -> None:
+        self._free: list[SharedBlock] = []
+
+    def take(self, nbytes: int) -> SharedBlock:
+        """A block of at least `nbytes`.
+
+        Raises:
+            OSError: there is not that much memory.
+        """
+        for position, block in enumerate(self._free):
+            if block.capacity >= nbytes:
+                return self._free.pop(position)
+        if self._free:  # too small for today's films: give way to a larger one
+            self._free.pop().close()
+        return SharedBlock(max(nbytes, mmap.PAGESIZE))
+
+    def give_back(self, block: SharedBlock) -> None:
+        self._free.append(block)
+
+    def close(self) -> None:
+        while self._free:
+            self._free.pop().close()

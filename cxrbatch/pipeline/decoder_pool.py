@@ -1,0 +1,125 @@
+"""A pool of decoding processes: films come out in the order they went in, a few ahead of the consumer.
+
+A codec that crashes or hangs costs its own worker and its own file, nothing else: the worker is replaced.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pebble import ProcessExpired, ProcessPool
+
+from cxrbatch.intake.reasons import Reason
+from cxrbatch.intake.records import FileKind
+from cxrbatch.pipeline.blocks import BlockStore, SharedBlock
+from cxrbatch.pipeline.decoding import DecodedFilm, UndecodedFilm, decode_film
+
+DECODE_TIMEOUT = 60.0
+"""Seconds after which a decoder counts as hanging."""
+
+AHEAD_PER_WORKER = 3
+"""Films in work or waiting for the consumer, per worker: bounds the memory whatever the size of the night."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilmFile:
+    """A file to decode; `rows` and `columns` are those of its header. `ordinal` numbers it in the run."""
+
+    ordinal: int
+    path: str
+    kind: FileKind
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A decoded film: pixels uint16 (rows, columns), and what else decoding found."""
+
+    file: FilmFile
+    pixels: NDArray[np.uint16]
+    decoded: DecodedFilm
+
+
+@dataclass(frozen=True, slots=True)
+class FailedFilm:
+    """A film that could not be decoded."""
+
+    file: FilmFile
+    failure: UndecodedFilm
+
+
+class DecoderPool:
+    """Worker processes that decode; `close` ends them."""
+
+    def __init__(self, workers: int, timeout: float = DECODE_TIMEOUT) -> None:
+        self._ahead = max(2, workers * AHEAD_PER_WORKER)
+        self._timeout = timeout
+        self._blocks = BlockStore()
+        context = multiprocessing.get_context("forkserver")  # TensorFlow's threads do not survive a fork
+        self._pool = ProcessPool(max_workers=workers, context=context, initializer=_leave_ctrl_c_to_main)
+
+    def close(self) -> None:
+        """End the workers, whatever they are doing."""
+        self._pool.stop()
+        self._pool.join()
+        self._blocks.close()
+
+    def decode(self, files: Iterable[FilmFile]) -> Iterator[Film | FailedFilm]:
+        """Decode `files`, in order. Abandoning the iterator is allowed: what is in work is dropped."""
+        waiting: deque[tuple[FilmFile, SharedBlock | None, Future]] = deque()
+        try:
+            for file in files:
+                waiting.append(self._start(file))
+                if len(waiting) >= self._ahead:
+                    yield self._finish(*waiting.popleft())
+            while waiting:
+                yield self._finish(*waiting.popleft())
+        finally:
+            for _, _, future in waiting:
+                future.cancel()
+
+    def _start(self, file: FilmFile) -> tuple[FilmFile, SharedBlock | None, Future]:
+        try:
+            block = self._blocks.take(file.rows * file.columns * 2)
+        except OSError:
+            future: Future = Future()
+            detail = f"{file.rows} x {file.columns} pixels need more memory than there is."
+            future.set_result(UndecodedFilm(Reason.TOO_LARGE, detail))
+            return file, None, future
+        arguments = (file.path, file.kind, block.address, block.capacity)
+        return file, block, self._pool.schedule(decode_film, args=arguments, timeout=self._timeout)
+
+    def _finish(self, file: FilmFile, block: SharedBlock | None, future: Future) -> Film | FailedFilm:
+        result = self._outcome(future)
+        try:
+            if isinstance(result, UndecodedFilm):
+                return FailedFilm(file, result)
+            assert block is not None, "only a film with a block is sent to a worker"
+            return Film(file, block.copy_film(result.rows, result.columns), result)
+        finally:
+            if block is not None:
+                self._blocks.give_back(block)
+
+    def _outcome(self, future: Future) -> DecodedFilm | UndecodedFilm:
+        try:
+            return future.result()
+        except TimeoutError:
+            detail = f"Decoding did not end within {self._timeout:g} s and was stopped."
+            return UndecodedFilm(Reason.DECODE_TIMEOUT, detail)
+        except ProcessExpired as error:
+            detail = f"The decoder crashed on this file (exit code {error.exitcode})."
+            return UndecodedFilm(Reason.DECODER_CRASHED, detail)
+        except Exception as error:  # a defect of ours or of a library: it must not cost the rest of the night
+            return UndecodedFilm(Reason.DECODE_FAILED, f"Unexpected {type(error).__name__} while decoding.")
+
+
+def _leave_ctrl_c_to_main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

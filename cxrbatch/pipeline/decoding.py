@@ -1,0 +1,63 @@
+"""What a decoding process does with one file. Never imports TensorFlow."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxrbatch.intake.reasons import Reason
+from cxrbatch.intake.records import FileKind
+from cxrbatch.pipeline.blocks import write_film
+from cxrbatch.radiographs.display import display_jpeg
+from cxrbatch.radiographs.radiograph import RadiographError
+from cxrbatch.radiographs.read import read_radiograph
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedFilm:
+    """A film whose pixels, uint16 (rows, columns), lie in the shared block."""
+
+    rows: int
+    columns: int
+    file_sha256: str
+    pixel_sha256: str
+    display_jpeg: bytes
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UndecodedFilm:
+    """A film that cannot be scored, and why. The digest is blank where the file could not be read."""
+
+    reason: Reason
+    detail: str
+    file_sha256: str = ""
+
+
+def decode_film(
+    path: str, kind: FileKind, block_address: str, block_capacity: int
+) -> DecodedFilm | UndecodedFilm:
+    """Read, digest and decode `path`; its pixels go into the shared block, the rest is returned.
+
+    Nothing is raised for a bad file: whatever is wrong with it comes back as a reason.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        return UndecodedFilm(
+            Reason.UNREADABLE, f"The file could not be read: {error.strerror}. Check the disk or share."
+        )
+    file_sha256 = hashlib.sha256(data).hexdigest()
+    try:
+        film = read_radiograph(data, kind)
+    except RadiographError as error:
+        return UndecodedFilm(error.reason, error.detail, file_sha256)
+    except MemoryError:
+        return UndecodedFilm(Reason.TOO_LARGE, "Decoding needs more memory than there is.", file_sha256)
+    rows, columns = film.pixels.shape
+    if film.pixels.nbytes > block_capacity:
+        detail = f"Decodes to {rows} x {columns} pixels, more than its header announces."
+        return UndecodedFilm(Reason.DECODE_FAILED, detail, file_sha256)
+    write_film(block_address, film.pixels)
+    return DecodedFilm(rows, columns, file_sha256, film.sha256, display_jpeg(film.pixels), film.notes)

@@ -1,0 +1,49 @@
+"""The engine of one machine: a pool of decoding processes feeds one predictor in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from cxrbatch.intake.reasons import Reason
+from cxrbatch.pipeline.decoder_pool import DecoderPool, FailedFilm, FilmFile
+from cxrbatch.pipeline.decoding import DecodedFilm, UndecodedFilm
+from cxrbatch.pipeline.feed import batches
+from cxrbatch.pipeline.input_spec import InputSpec
+from cxrbatch.scoring.engine import ScoredFilm
+from cxrbatch.scoring.predictor import Prediction, Predictor
+
+
+class LocalEngine:
+    """See `cxrbatch.scoring.engine.Engine`."""
+
+    def __init__(self, predictor: Predictor, spec: InputSpec, workers: int) -> None:
+        self._predictor = predictor
+        self._spec = spec
+        self._decoders = DecoderPool(workers)
+
+    def score(self, films: Iterable[FilmFile]) -> Iterator[ScoredFilm | FailedFilm]:
+        for batch in batches(films, self._decoders.decode, self._spec, self._predictor.batch_size):
+            prediction = self._predictor(batch.inputs)
+            for position, slot in enumerate(batch.slots):
+                if isinstance(slot, FailedFilm):
+                    yield slot
+                elif slot is not None:
+                    yield _outcome(*slot, prediction, position)
+
+    def close(self) -> None:
+        self._decoders.close()
+
+
+def _outcome(
+    file: FilmFile, decoded: DecodedFilm, prediction: Prediction, position: int
+) -> ScoredFilm | FailedFilm:
+    probabilities = prediction.probabilities[position]
+    if not np.isfinite(probabilities).all():
+        detail = (
+            "The model gave no number for this film, though it decodes. Report it with the bundle's name."
+        )
+        return FailedFilm(file, UndecodedFilm(Reason.MODEL_FAILED, detail, decoded.file_sha256))
+    maps = None if prediction.maps is None else prediction.maps[position].astype(np.float16)
+    return ScoredFilm(file, decoded, probabilities, maps)
