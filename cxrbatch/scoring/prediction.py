@@ -1,0 +1,81 @@
+"""What a predictor gives for a batch, and how every runtime turns logits into probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Of one batch of n: `logits` and `probabilities` float32 (n, findings), in the card's order.
+
+    `maps` float32 (n, grid rows, grid columns, findings) in logits (their mean over the grid plus the
+    finding's bias is the logit), or None where the model's head gives none. NaN is passed on.
+    """
+
+    logits: Floats
+    probabilities: Floats
+    maps: Floats | None
+
+
+class Predictor(Protocol):
+    """A network ready to run on batches of one fixed shape."""
+
+    @property
+    def runtime(self) -> str:
+        """``keras`` or ``openvino``."""
+
+    @property
+    def runtime_version(self) -> str:
+        """Versions and device, as the ledger records them: scores are bound to them (contract 3.3)."""
+
+    @property
+    def threads(self) -> int:
+        """CPU threads that one forward pass uses."""
+
+    @property
+    def batch_size(self) -> int:
+        """The number of images every batch must have."""
+
+    @property
+    def precision(self) -> str:
+        """``float32`` or ``mixed``."""
+
+    def __call__(self, batch: Floats) -> Prediction:
+        """Score float32 (batch_size, height, width, channels). Raises ValueError for another shape."""
+
+
+def sigmoid(logits: NDArray[np.floating[Any]]) -> Floats:
+    """1 / (1 + exp(-logit)), computed in float64 without overflow, given as float32; NaN stays NaN."""
+    z = logits.astype(np.float64)
+    decay = np.exp(-np.abs(z))
+    return (np.where(z >= 0, 1.0, decay) / (1.0 + decay)).astype(np.float32)
+
+
+def logit(probabilities: NDArray[np.floating[Any]]) -> Floats:
+    """ln(p / (1 - p)) with p held 1e-7 away from 0 and 1; float32."""
+    p = np.clip(probabilities.astype(np.float64), 1e-7, 1.0 - 1e-7)
+    return np.log(p / (1.0 - p)).astype(np.float32)
+
+
+def prediction_from_outputs(outputs: Mapping[str, NDArray[Any]]) -> Prediction:
+    """The outputs of `heatmaps.scoring_model`, by name, as a `Prediction`."""
+    if "probabilities" in outputs:
+        given = np.asarray(outputs["probabilities"], np.float32)
+        return Prediction(logit(given), given, None)
+    logits = np.asarray(outputs["logits"], np.float32)
+    maps = np.asarray(outputs["maps"], np.float32) if "maps" in outputs else None
+    return Prediction(logits, sigmoid(logits), maps)
+
+
+def check_shape(batch: Floats, expected: tuple[int, ...]) -> None:
+    """Raise ValueError unless `batch` has exactly the predictor's shape."""
+    if batch.shape != expected:
+        raise ValueError(f"A batch must have the shape {expected}; received {batch.shape}.")

@@ -1,0 +1,81 @@
+"""From a bundle to a predictor: choose the runtime, load, and check the golden output through it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from cxrbatch.bundles.bundle import Bundle
+from cxrbatch.bundles.golden import check_golden
+from cxrbatch.scoring.prediction import Floats, Prediction, Predictor
+
+__all__ = ["Prediction", "Predictor", "Runtime", "has_gpu", "load_predictor"]
+
+Runtime = Literal["auto", "keras", "openvino"]
+
+GPU_BATCH = 32
+CPU_BATCH = 1
+"""One image a pass: as fast as eight on a CPU, and a score cannot depend on a neighbour (contract 3.3)."""
+
+
+def load_predictor(
+    bundle: Bundle,
+    runtime: Runtime = "auto",
+    batch_size: int | None = None,
+    threads: int | None = None,
+    mixed_precision: bool = False,
+) -> Predictor:
+    """A predictor for `bundle`, after its golden output was checked through the very runtime.
+
+    Args:
+        bundle: from `open_bundle`.
+        runtime: ``auto`` is Keras on TensorFlow where there is a GPU, OpenVINO on a CPU.
+        batch_size: fixed number of images in a batch; by default 1 on a CPU, 32 on a GPU.
+        threads: CPU threads of one forward pass; by default what the runtime chooses for this machine.
+        mixed_precision: 16-bit arithmetic; Keras only.
+
+    Raises:
+        BundleError: the weights do not fit, or the golden output is missed.
+        ValueError: an argument is out of range, or mixed precision was asked of OpenVINO.
+    """
+    if batch_size is not None and batch_size < 1 or threads is not None and threads < 1:
+        raise ValueError(f"Batch size and threads must be at least 1; received {batch_size} and {threads}.")
+    if runtime not in ("auto", "keras", "openvino"):
+        raise ValueError(f"The runtime must be auto, keras or openvino; received '{runtime}'.")
+    on_gpu = runtime != "openvino" and has_gpu()
+    if runtime == "keras" or (runtime == "auto" and (on_gpu or mixed_precision)):
+        from cxrbatch.scoring.keras_runtime import KerasPredictor
+
+        size = batch_size or (GPU_BATCH if on_gpu else CPU_BATCH)
+        predictor: Predictor = KerasPredictor(bundle, size, threads, mixed_precision)
+    else:
+        if mixed_precision:
+            raise ValueError("Mixed precision needs the runtime 'keras'; OpenVINO computes in float32.")
+        from cxrbatch.scoring.openvino_runtime import OpenVinoPredictor
+
+        predictor = OpenVinoPredictor(bundle, batch_size or CPU_BATCH, threads)
+    check_golden(_GoldenView(predictor), bundle)
+    return predictor
+
+
+def has_gpu() -> bool:
+    """Whether TensorFlow can compute on a GPU. TensorFlow is imported only where a driver shows itself."""
+    if not any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")):
+        return False
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+class _GoldenView:
+    """A predictor as the golden check wants it: the room of bundles knows nothing of predictions."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self.batch_size = predictor.batch_size
+        self.precision = predictor.precision
+
+    def probabilities(self, batch: Floats) -> Floats:
+        return np.asarray(self._predictor(batch).probabilities)
