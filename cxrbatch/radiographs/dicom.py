@@ -1,0 +1,60 @@
+"""One DICOM file to a display-oriented grey image: the steps in order."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.pixels import apply_color_lut
+
+from cxrbatch.intake.reasons import Reason
+from cxrbatch.radiographs.dicom_file import parse_dicom
+from cxrbatch.radiographs.grey_table import grey_table
+from cxrbatch.radiographs.layout import PixelLayout, read_layout
+from cxrbatch.radiographs.luminance import COLOUR_NOTE, is_colour, luminance
+from cxrbatch.radiographs.pixel_data import decode_samples, require_pixel_data
+from cxrbatch.radiographs.radiograph import Radiograph, RadiographError
+from cxrbatch.radiographs.stored_values import StoredPixels, stored_pixels
+
+
+def read_dicom(data: bytes) -> Radiograph:
+    """Render a DICOM file.
+
+    Greyscale goes through bit mask, modality LUT, VOI LUT or window, inversion and padding (PS3.4 N.2),
+    all as one table; colour and palette colour become luminance. Raises `RadiographError`.
+    """
+    ds = parse_dicom(data)
+    require_pixel_data(ds)
+    layout = read_layout(ds)
+    samples = decode_samples(ds, layout)
+    if layout.samples == 3:
+        return _from_colour(samples, layout)
+    stored = stored_pixels(samples, layout, ds.file_meta.TransferSyntaxUID.is_encapsulated)
+    if layout.photometric == "PALETTE COLOR":
+        table, notes = _palette_table(ds, stored), ()
+    else:
+        table, notes = grey_table(ds, stored, layout)
+    return Radiograph(table[stored.words], layout.notes + stored.notes + notes)
+
+
+def _from_colour(samples: NDArray[np.integer], layout: PixelLayout) -> Radiograph:
+    if layout.bits_stored > 32:
+        raise RadiographError(
+            Reason.DECODE_FAILED, f"Colour of {layout.bits_stored} bits a sample cannot be read."
+        )
+    rgb = samples.view(samples.dtype.str.replace("i", "u"))
+    if layout.bits_stored < layout.bits_allocated:
+        rgb = rgb & rgb.dtype.type((1 << layout.bits_stored) - 1)
+    notes = (COLOUR_NOTE,) if is_colour(rgb, layout.bits_stored) else ()
+    return Radiograph(luminance(rgb, layout.bits_stored), layout.notes + notes)
+
+
+def _palette_table(ds: Dataset, stored: StoredPixels) -> NDArray[np.uint16]:
+    """The luminance of every word by the palette (PS3.3 C.7.9)."""
+    try:
+        colours = apply_color_lut(stored.values.astype(np.int32), ds)[..., :3]
+    except Exception as error:  # pydicom raises many kinds for a broken palette
+        raise RadiographError(
+            Reason.DECODE_FAILED, f"The colour palette is unusable ({type(error).__name__})."
+        ) from None
+    return luminance(colours, 8 * colours.dtype.itemsize)

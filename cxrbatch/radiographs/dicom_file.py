@@ -1,0 +1,113 @@
+"""From the bytes of a DICOM file to the few elements that rendering needs.
+
+Nothing else of the header is read, so no patient data can reach a message, and a broken element of no
+concern cannot stop a score.
+"""
+
+from __future__ import annotations
+
+import zlib
+from io import BytesIO
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import read_dataset, read_preamble
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from cxrbatch.intake.reasons import Reason
+from cxrbatch.radiographs.limits import MAX_INFLATED_BYTES
+from cxrbatch.radiographs.radiograph import RadiographError
+
+ELEMENTS = [
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PlanarConfiguration",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
+    "WindowCenter",
+    "WindowWidth",
+    "VOILUTFunction",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "ModalityLUTSequence",
+    "VOILUTSequence",
+    "PresentationLUTShape",
+    "RedPaletteColorLookupTableDescriptor",
+    "GreenPaletteColorLookupTableDescriptor",
+    "BluePaletteColorLookupTableDescriptor",
+    "RedPaletteColorLookupTableData",
+    "GreenPaletteColorLookupTableData",
+    "BluePaletteColorLookupTableData",
+    "SegmentedRedPaletteColorLookupTableData",
+    "SegmentedGreenPaletteColorLookupTableData",
+    "SegmentedBluePaletteColorLookupTableData",
+    "FloatPixelData",
+    "DoubleFloatPixelData",
+    "PixelData",
+]
+
+
+def parse_dicom(data: bytes) -> Dataset:
+    """The elements of `ELEMENTS`, with `file_meta.TransferSyntaxUID` always filled in.
+
+    A deflated data set is inflated within `MAX_INFLATED_BYTES` and labelled explicit little endian, which
+    it then is (PS3.5 A.5). Raises `RadiographError`: ``unreadable``, ``too_large``, ``decode_failed``.
+    """
+    try:
+        inflated = _inflated(data)
+        ds = dcmread(
+            BytesIO(data if inflated is None else inflated), force=True, specific_tags=list(ELEMENTS)
+        )
+        transfer_syntax = getattr(ds, "file_meta", FileMetaDataset()).get("TransferSyntaxUID")
+    except RadiographError:
+        raise
+    except Exception as error:
+        raise RadiographError(
+            Reason.UNREADABLE, f"The DICOM header cannot be parsed ({type(error).__name__})."
+        ) from None
+    if not transfer_syntax:
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = _native_syntax(ds)
+    return ds
+
+
+def _inflated(data: bytes) -> bytes | None:
+    """The data set of a deflated file, or None where the file is not deflated."""
+    stream = BytesIO(data)
+    read_preamble(stream, force=True)
+    meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return None
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflated = inflater.decompress(stream.read(), MAX_INFLATED_BYTES)
+    except zlib.error:
+        raise RadiographError(Reason.DECODE_FAILED, "The deflated data set is damaged.") from None
+    if inflater.unconsumed_tail:
+        raise RadiographError(
+            Reason.TOO_LARGE, f"The deflated data set unfolds to more than {MAX_INFLATED_BYTES:,} bytes."
+        )
+    if not inflater.eof:
+        raise RadiographError(Reason.DECODE_FAILED, "The deflated data set ends too early.")
+    return inflated
+
+
+def _native_syntax(ds: Dataset) -> UID:
+    """What pydicom found the data set to be, for files that do not say."""
+    implicit, little = ds.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian

@@ -1,0 +1,27 @@
+"""The picture of a radiograph that reports show."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def display_jpeg(pixels: NDArray[np.uint16], longest: int = 1024, quality: int = 90) -> bytes:
+    """An 8-bit grey JPEG of `pixels` (uint16, (rows, columns), 0 black .. 65535 white).
+
+    Its longer side has at most `longest` pixels: the picture is reduced with antialiasing, never enlarged,
+    and keeps its aspect.
+    """
+    eight = np.empty(pixels.shape, dtype=np.uint8)
+    np.right_shift(pixels, 8, out=eight, casting="unsafe")  # v * 257 >> 8 is v again
+    image = Image.fromarray(eight)
+    scale = longest / max(image.size)
+    if scale < 1:
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        image = image.resize(size, Image.Resampling.BOX)
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()

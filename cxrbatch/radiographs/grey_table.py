@@ -1,0 +1,109 @@
+"""One table from words to grey: modality transform, VOI, inversion and padding, in the standard's order."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from cxrbatch.radiographs.header_values import first_item, read_text
+from cxrbatch.radiographs.layout import PixelLayout
+from cxrbatch.radiographs.lut import LutError, read_lut
+from cxrbatch.radiographs.modality import ModalityValues, modality_values
+from cxrbatch.radiographs.padding import padding_words
+from cxrbatch.radiographs.stored_values import StoredPixels
+from cxrbatch.radiographs.window import WindowError, read_window
+
+WHITE = 65535
+LEAST_SPREAD = 2 / 256
+"""A picture whose middle 99% of pixels span fewer than two of 256 greys counts as a single grey value."""
+
+
+def grey_table(
+    ds: Dataset, stored: StoredPixels, layout: PixelLayout
+) -> tuple[NDArray[np.uint16], tuple[str, ...]]:
+    """The grey of every word (uint16, 0 black .. 65535 white), and notes.
+
+    The order of PS3.4 N.2: modality LUT, VOI LUT, presentation. Grey is ``floor(65535 * y + 0.5)`` of the
+    windowed value y in 0 .. 1, then ``65535 - grey`` where inverted; so an inverted image is the exact
+    complement of its twin. Padding becomes 0 last of all: it is background, whatever the inversion.
+    """
+    padding, notes = padding_words(ds, stored, layout)
+    counts = np.where(padding, 0, stored.counts)
+    little_endian = ds.file_meta.TransferSyntaxUID.is_little_endian
+    modality = modality_values(stored.values, layout.bits_stored, layout.signed, ds, little_endian)
+    notes += modality.notes
+    full = full_range(modality, counts)
+    unit = full
+    if modality.usable:
+        chosen, voi_notes = _voi(ds, modality, little_endian)
+        notes += voi_notes
+        if chosen is not None:
+            if spread(chosen, counts) < LEAST_SPREAD <= spread(full, counts):
+                notes += ("The window would leave a single grey value; the full range was shown instead.",)
+            else:
+                unit = chosen
+    table = np.floor(unit * WHITE + 0.5).astype(np.uint16)
+    inverted, inversion_notes = _inverted(ds, layout)
+    if inverted:
+        table = np.uint16(WHITE) - table
+    table[padding] = 0
+    return table, notes + inversion_notes
+
+
+def full_range(modality: ModalityValues, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Modality values onto 0 .. 1 without a window: 8 bits and fewer over all that their bits can hold,
+    as any 8-bit picture; more bits from the least to the greatest value of the image, padding left out."""
+    if modality.bits <= 8:
+        low, high = modality.low, modality.high
+    else:
+        present = modality.values[counts > 0]
+        low, high = float(present.min()), float(present.max())
+    if high <= low:
+        return np.zeros_like(modality.values)
+    return np.clip((modality.values - low) / (high - low), 0.0, 1.0)
+
+
+def spread(unit: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
+    """How far the middle 99% of the pixels reach on 0 .. 1."""
+    present = np.flatnonzero(counts)
+    greys = unit[present]
+    order = np.argsort(greys, kind="stable")
+    share = np.cumsum(counts[present][order]) / counts.sum()
+    low, high = np.searchsorted(share, [0.005, 0.995])
+    last = len(order) - 1
+    return float(greys[order[min(high, last)]] - greys[order[min(low, last)]])
+
+
+def _voi(
+    ds: Dataset, modality: ModalityValues, little_endian: bool
+) -> tuple[NDArray[np.float64] | None, tuple[str, ...]]:
+    """The VOI LUT, or else the first window, onto 0 .. 1 (C.11.2); None for the full range."""
+    notes: tuple[str, ...] = ()
+    item = first_item(ds, "VOILUTSequence")
+    if item is not None:
+        try:
+            lut = read_lut(item, modality.low, modality.high, little_endian)
+            return lut.look_up(modality.values) / ((1 << lut.bits) - 1), ()
+        except LutError as error:
+            notes = (f"The VOI LUT is unusable ({error}); it was left out.",)
+    try:
+        window = read_window(ds)
+    except WindowError as error:
+        return None, (*notes, f"The window is unusable ({error}); the full range was shown instead.")
+    return (None if window is None else window.apply(modality.values)), notes
+
+
+def _inverted(ds: Dataset, layout: PixelLayout) -> tuple[bool, tuple[str, ...]]:
+    """Whether low values are white. MONOCHROME1 and PresentationLUTShape INVERSE are two ways to say the
+    same thing (PS3.3 C.8.11.3.1.2: the one goes with the other), so both together invert once."""
+    shape = read_text(ds, "PresentationLUTShape")
+    if layout.photometric == "MONOCHROME1":
+        if shape == "IDENTITY":
+            return True, (
+                "PresentationLUTShape IDENTITY contradicts MONOCHROME1; low values were shown white.",
+            )
+        return True, ()
+    if shape == "INVERSE":
+        return True, ("PresentationLUTShape INVERSE contradicts MONOCHROME2; low values were shown white.",)
+    return False, ()

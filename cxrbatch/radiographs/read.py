@@ -1,0 +1,33 @@
+"""The door of this room: bytes in, a display-oriented grey image out."""
+
+from __future__ import annotations
+
+from cxrbatch.intake.reasons import Reason
+from cxrbatch.intake.records import FileKind
+from cxrbatch.radiographs.dicom import read_dicom
+from cxrbatch.radiographs.quiet import quiet_decoders
+from cxrbatch.radiographs.radiograph import Radiograph, RadiographError
+from cxrbatch.radiographs.raster import read_raster
+
+
+def read_radiograph(data: bytes, kind: FileKind) -> Radiograph:
+    """Decode one file.
+
+    `data` is the whole file and `kind` what it is by its content. The result is uint16 of shape
+    (rows, columns), 0 black and 65535 white, with notes on whatever had to be guessed or left out.
+
+    Raises `RadiographError`, and nothing else, whatever the bytes are; its detail holds no patient data.
+    A native decoder that crashes takes the process with it: call this in a worker process.
+    """
+    try:
+        with quiet_decoders():
+            if kind is FileKind.DICOM:
+                return read_dicom(data)
+            return read_raster(data, kind)
+    except RadiographError:
+        raise
+    except Exception as error:
+        # Only the kind of error: its text could quote the header.
+        raise RadiographError(
+            Reason.DECODE_FAILED, f"The image could not be decoded ({type(error).__name__})."
+        ) from None

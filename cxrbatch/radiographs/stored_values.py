@@ -1,0 +1,78 @@
+"""Pixels as indices into small tables: "every grey transform is a table over stored values".
+
+A decoded 16-bit image has millions of pixels but at most 65,536 different words. Bit masks, sign, modality
+LUT, window, inversion and padding are worked out once a word; the image is touched twice, to count the
+words and to look them up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.radiographs.layout import PixelLayout
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPixels:
+    """`words` is uint8 or uint16 (rows, columns). For every possible word (256 or 65,536) `values` is the
+    stored value that it stands for, and `counts` how many pixels have it."""
+
+    words: NDArray[np.unsignedinteger]
+    values: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    notes: tuple[str, ...] = ()
+
+
+def stored_pixels(samples: NDArray[np.integer], layout: PixelLayout, encapsulated: bool) -> StoredPixels:
+    """Index decoded samples by their words.
+
+    Each word is shifted down to bit 0, masked to the stored bits, and sign-extended where signed (PS3.5
+    8.1.1: bits outside BitsStored mean nothing). In compressed data the codec has already put the stored
+    bits lowest, whatever HighBit says. Samples of more than 16 bits are reduced to the 65,536 steps of
+    their own range.
+    """
+    unsigned = samples.view(samples.dtype.str.replace("i", "u"))
+    if unsigned.dtype.itemsize > 2:
+        return _wide(unsigned, layout)
+    size = 1 << (8 * unsigned.dtype.itemsize)
+    counts = np.bincount(unsigned.ravel(), minlength=size).astype(np.int64, copy=False)
+    every_word = np.arange(size, dtype=np.int64)
+    shift, notes = (0, ()) if encapsulated else _shift(counts, layout)
+    return StoredPixels(unsigned, _value(every_word, shift, layout), counts, notes)
+
+
+def _value(words: NDArray[np.int64], shift: int, layout: PixelLayout) -> NDArray[np.int64]:
+    span = 1 << layout.bits_stored
+    values = (words >> shift) & (span - 1)
+    return np.where(values >= span >> 1, values - span, values) if layout.signed else values
+
+
+def _shift(counts: NDArray[np.int64], layout: PixelLayout) -> tuple[int, tuple[str, ...]]:
+    """How far down the stored bits are; a HighBit that the data contradict is not believed."""
+    shift = layout.high_bit + 1 - layout.bits_stored
+    if shift == 0:
+        return 0, ()
+    used = int(np.bitwise_or.reduce(np.flatnonzero(counts)))
+    if used >> layout.bits_stored == 0 and used & ((1 << shift) - 1):
+        return 0, (
+            f"HighBit {layout.high_bit} contradicts the pixels, which lie in the lowest "
+            f"{layout.bits_stored} bits; the lowest bits were taken.",
+        )
+    return shift, ()
+
+
+def _wide(unsigned: NDArray[np.unsignedinteger], layout: PixelLayout) -> StoredPixels:
+    bits = min(layout.bits_stored, 62)  # 63 and 64 bits would not fit int64 while being masked
+    shift = layout.high_bit + 1 - bits
+    span = 1 << bits
+    values = ((unsigned >> np.uint64(shift)) & np.uint64(span - 1)).astype(np.int64)
+    if layout.signed:
+        values = np.where(values >= span >> 1, values - span, values)
+    low, high = int(values.min()), int(values.max())
+    step = max(1, (high - low) // 65536 + 1)
+    words = ((values - low) // step).astype(np.uint16)
+    counts = np.bincount(words.ravel(), minlength=65536).astype(np.int64, copy=False)
+    return StoredPixels(words, low + step * np.arange(65536, dtype=np.int64), counts)
