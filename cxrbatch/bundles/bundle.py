@@ -1,4 +1,4 @@
-"""Open a model bundle: a folder with a card, weights and a golden pair, verified before use (contract 3.6)."""
+"""Open a model bundle (contract 3.6): a folder with a card, weights and a golden pair, verified first."""
 
 from __future__ import annotations
 

@@ -144,8 +144,9 @@ def check_golden(predictor: ChecksGolden, bundle: Bundle) -> float:
     # Written so that NaN fails.
     if not difference <= allowed:
         raise BundleError(
-            f"The model '{bundle.card.name}' does not give its golden output on this machine: probabilities "
-            f"differ by {difference:.2g}, allowed is {allowed:.2g} in {predictor.precision}. Nothing was scored."
+            f"The model '{bundle.card.name}' does not give its golden output on this machine: "
+            f"probabilities differ by {difference:.2g}, allowed is {allowed:.2g} in "
+            f"{predictor.precision}. Nothing was scored."
         )
     return difference
 

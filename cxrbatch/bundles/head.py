@@ -13,7 +13,7 @@ class NoPooledHeadError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PooledHead:
-    """`features`: last activation, (n, rows, columns, channels), channels last; `dense`: the layer after pooling."""
+    """`features`: last activation (n, rows, columns, channels); `dense`: the layer after pooling."""
 
     features: keras.KerasTensor
     dense: keras.layers.Dense

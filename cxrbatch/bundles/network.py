@@ -51,7 +51,7 @@ def read_network(weights: Path, architecture: str, spec: InputSpec, n_findings: 
 
 
 def in_mixed_precision(model: keras.Model, policy: str) -> keras.Model:
-    """The same network computing in 16 bits, its variables kept in float32. `policy`: a Keras dtype policy."""
+    """The same network computing in 16 bits, its variables in float32. `policy`: a Keras dtype policy."""
 
     def with_policy(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()

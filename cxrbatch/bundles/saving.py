@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -50,9 +49,7 @@ def save_bundle(folder: Path, weights: Path, fields: Mapping[str, Any], replace:
     return open_bundle(folder)
 
 
-def classify_float32(
-    weights: Path, architecture: str, spec: InputSpec, n_findings: int
-) -> tuple[Floats, float]:
+def golden_output(weights: Path, architecture: str, spec: InputSpec, n_findings: int) -> tuple[Floats, float]:
     """Golden probabilities of a network, and how far mixed precision departs from them.
 
     Raises:
@@ -68,15 +65,15 @@ def classify_float32(
     exact = np.asarray(model(picture, training=False), np.float32)
     if not np.all((exact >= 0.0) & (exact <= 1.0)):
         raise BundleError(
-            f"{weights}: the network's outputs are not probabilities: {exact.min():.3g} to {exact.max():.3g}. "
-            "It must end in a sigmoid for each finding."
+            f"{weights}: the network's outputs are not probabilities: {exact.min():.3g} to "
+            f"{exact.max():.3g}. It must end in a sigmoid for each finding."
         )
     mixed = np.asarray(in_mixed_precision(model, "mixed_bfloat16")(picture, training=False), np.float32)
     return exact, float(np.max(np.abs(mixed - exact)))
 
 
 def _write_golden_pair(path: Path, weights: Path, card: Card) -> None:
-    exact, deviation = classify_float32(weights, card.architecture, card.input, len(card.findings))
+    exact, deviation = golden_output(weights, card.architecture, card.input, len(card.findings))
     # Four times what bfloat16, the coarser of the two 16-bit formats, did here; rounding differs by device.
     write_golden(path, make_golden(card.input, lambda _: exact, mixed=max(4.0 * deviation, 1e-3)))
 
@@ -102,8 +99,8 @@ def _ending(weights: Path) -> str:
 def _move_into_place(draft: Path, folder: Path) -> None:
     if folder.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-        os.rename(folder, old / folder.name)
-        os.rename(draft, folder)
+        folder.rename(old / folder.name)
+        draft.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
     else:
-        os.rename(draft, folder)
+        draft.rename(folder)

@@ -1,7 +1,8 @@
 """Every finding's heat map and logit in one forward pass.
 
 With activations A (h, w, c) before global average pooling and the dense layer's W (c, k) and b:
-``cams = A . W`` (h, w, k), class activation maps (Zhou et al., CVPR 2016), and ``logits = mean_hw(cams) + b``.
+``cams = A . W`` (h, w, k), class activation maps (Zhou et al., CVPR 2016), and
+``logits = mean_hw(cams) + b``.
 For this head Grad-CAM on the logit (Selvaraju et al., ICCV 2017), *without* its final ReLU, is the same
 map up to the constant 1 / (h w): its channel weights, the mean gradients, are W / (h w). The maps here
 are ``cams``, in logits: their mean over the grid plus the bias is the logit.
@@ -60,7 +61,7 @@ def heat_map_model(classifier: keras.Model) -> keras.Model:
 
 
 def scoring_model(classifier: keras.Model) -> keras.Model:
-    """`heat_map_model`; for another head {"logits"} alone, or, where even these are hidden, {"probabilities"}."""
+    """`heat_map_model`; for another head {"logits"}, or, where these too are hidden, {"probabilities"}."""
     try:
         return heat_map_model(classifier)
     except NoPooledHeadError:

@@ -40,7 +40,7 @@ def load_predictor(
         BundleError: the weights do not fit, or the golden output is missed.
         ValueError: an argument is out of range, or mixed precision was asked of OpenVINO.
     """
-    if batch_size is not None and batch_size < 1 or threads is not None and threads < 1:
+    if any(number is not None and number < 1 for number in (batch_size, threads)):
         raise ValueError(f"Batch size and threads must be at least 1; received {batch_size} and {threads}.")
     if runtime not in ("auto", "keras", "openvino"):
         raise ValueError(f"The runtime must be auto, keras or openvino; received '{runtime}'.")
