@@ -30,11 +30,11 @@ def read_dicom(data: bytes) -> Radiograph:
     if layout.samples == 3:
         return _from_colour(samples, layout)
     stored = stored_pixels(samples, layout, ds.file_meta.TransferSyntaxUID.is_encapsulated)
+    notes = layout.notes + stored.notes
     if layout.photometric == "PALETTE COLOR":
-        table, notes = _palette_table(ds, stored), ()
-    else:
-        table, notes = grey_table(ds, stored, layout)
-    return Radiograph(table[stored.words], layout.notes + stored.notes + notes)
+        return Radiograph(_palette_table(ds, stored)[stored.words], notes)
+    table, grey_notes = grey_table(ds, stored, layout)
+    return Radiograph(table[stored.words], notes + grey_notes)
 
 
 def _from_colour(samples: NDArray[np.integer], layout: PixelLayout) -> Radiograph:

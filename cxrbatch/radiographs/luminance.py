@@ -11,23 +11,21 @@ COLOUR_NOTE = "The image is in colour; its luminance was used."
 
 
 def luminance(rgb: NDArray[np.unsignedinteger], bits: int) -> NDArray[np.uint16]:
-    """Luminance of (..., 3) RGB samples of `bits` bits (8 to 16 in effect), scaled to 0 .. 65535 and rounded.
+    """Luminance of (..., 3) RGB samples of `bits` bits, scaled to 0 .. 65535 and rounded.
 
     For 8 bits a grey of value v gives exactly ``257 * v``.
     """
-    top = (1 << bits) - 1
-    scaled = rgb.astype(np.float64) * (65535 / top) if bits not in (8, 16) else None
-    red, green, blue = (
-        _as_16_bits(rgb[..., i], bits) if scaled is None else np.rint(scaled[..., i]).astype(np.uint64)
-        for i in range(3)
-    )
-    weighted = RED * red + GREEN * green + BLUE * blue
+    red, green, blue = (_as_16_bits(rgb[..., channel], bits) for channel in range(3))
+    weighted = RED * red + GREEN * green + BLUE * blue  # below 2**32: nothing overflows
     return ((weighted + 32768) >> 16).astype(np.uint16)
 
 
-def _as_16_bits(channel: NDArray[np.unsignedinteger], bits: int) -> NDArray[np.uint64]:
-    wide = channel.astype(np.uint64)
-    return wide * np.uint64(257) if bits == 8 else wide
+def _as_16_bits(channel: NDArray[np.unsignedinteger], bits: int) -> NDArray[np.uint32]:
+    if bits == 8:
+        return channel.astype(np.uint32) * np.uint32(257)
+    if bits == 16:
+        return channel.astype(np.uint32)
+    return np.rint(channel * (65535 / ((1 << bits) - 1))).astype(np.uint32)
 
 
 def is_colour(rgb: NDArray[np.unsignedinteger], bits: int) -> bool:

@@ -11,6 +11,7 @@ from pydicom.pixels import get_decoder
 from pydicom.pixels.decoders.base import Decoder
 
 from cxrbatch.intake.reasons import Reason
+from cxrbatch.radiographs.codestream import require_codestream
 from cxrbatch.radiographs.layout import PixelLayout
 from cxrbatch.radiographs.radiograph import RadiographError
 
@@ -38,7 +39,9 @@ def decode_samples(ds: Dataset, layout: PixelLayout) -> NDArray[np.integer]:
     """
     source = ds["PixelData"].value
     decoder = _decoder(ds)
-    if not decoder.is_encapsulated:
+    if decoder.is_encapsulated:
+        require_codestream(source, ds.file_meta.TransferSyntaxUID, layout)
+    else:
         _require_length(source, layout)
     options = {
         "rows": layout.rows,
@@ -93,11 +96,11 @@ def _require_length(source: bytes, layout: PixelLayout) -> None:
     bits = layout.rows * layout.columns * layout.samples * layout.bits_allocated
     if layout.photometric == "YBR_FULL_422":
         bits = bits * 2 // 3  # two of three samples are stored, PS3.3 C.7.6.3.1.2
-    missing = math.ceil(bits / 8) - len(source)
-    if missing > 0:
+    needed = math.ceil(bits / 8)
+    if len(source) < needed:
         raise RadiographError(
             Reason.DECODE_FAILED,
-            f"The pixel data are truncated: {missing:,} of {math.ceil(bits / 8):,} bytes missing.",
+            f"The pixel data are truncated: {needed - len(source):,} of {needed:,} bytes are missing.",
         )
 
 

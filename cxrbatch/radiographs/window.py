@@ -19,7 +19,7 @@ class WindowError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A window that makes sense: `function` is one of `FUNCTIONS`, `width` positive, for LINEAR at least 1."""
+    """A window that makes sense: `function` is one of `FUNCTIONS`, `width` positive (LINEAR: at least 1)."""
 
     center: float
     width: float
@@ -51,6 +51,6 @@ def read_window(ds: Dataset) -> Window | None:
     least = 1.0 if function == "LINEAR" else 1e-6
     if width.value < least or max(abs(width.value), abs(center.value)) > 1e12:
         raise WindowError(
-            f"WindowWidth {width.value:g} with WindowCenter {center.value:g} is no {function} window"
+            f"WindowWidth {width.value:g} with WindowCenter {center.value:g} makes no {function} window"
         )
     return Window(center.value, width.value, function)
