@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut
 
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.radiographs.dicom_file import parse_dicom
 from cxrbatch.radiographs.grey_table import grey_table
 from cxrbatch.radiographs.layout import PixelLayout, read_layout
 from cxrbatch.radiographs.luminance import COLOUR_NOTE, is_colour, luminance
+from cxrbatch.radiographs.palette import palette_table
 from cxrbatch.radiographs.pixel_data import decode_samples, require_pixel_data
 from cxrbatch.radiographs.radiograph import Radiograph, RadiographError
-from cxrbatch.radiographs.stored_values import StoredPixels, stored_pixels
+from cxrbatch.radiographs.stored_values import look_up, stored_pixels
 
 
 def read_dicom(data: bytes) -> Radiograph:
@@ -32,9 +31,9 @@ def read_dicom(data: bytes) -> Radiograph:
     stored = stored_pixels(samples, layout, ds.file_meta.TransferSyntaxUID.is_encapsulated)
     notes = layout.notes + stored.notes
     if layout.photometric == "PALETTE COLOR":
-        return Radiograph(_palette_table(ds, stored)[stored.words], notes)
+        return Radiograph(look_up(palette_table(ds, stored), stored.words), notes)
     table, grey_notes = grey_table(ds, stored, layout)
-    return Radiograph(table[stored.words], notes + grey_notes)
+    return Radiograph(look_up(table, stored.words), notes + grey_notes)
 
 
 def _from_colour(samples: NDArray[np.integer], layout: PixelLayout) -> Radiograph:
@@ -47,14 +46,3 @@ def _from_colour(samples: NDArray[np.integer], layout: PixelLayout) -> Radiograp
         rgb = rgb & rgb.dtype.type((1 << layout.bits_stored) - 1)
     notes = (COLOUR_NOTE,) if is_colour(rgb, layout.bits_stored) else ()
     return Radiograph(luminance(rgb, layout.bits_stored), layout.notes + notes)
-
-
-def _palette_table(ds: Dataset, stored: StoredPixels) -> NDArray[np.uint16]:
-    """The luminance of every word by the palette (PS3.3 C.7.9)."""
-    try:
-        colours = apply_color_lut(stored.values.astype(np.int32), ds)[..., :3]
-    except Exception as error:  # pydicom raises many kinds for a broken palette
-        raise RadiographError(
-            Reason.DECODE_FAILED, f"The colour palette is unusable ({type(error).__name__})."
-        ) from None
-    return luminance(colours, 8 * colours.dtype.itemsize)

@@ -6,6 +6,7 @@ concern cannot stop a score.
 
 from __future__ import annotations
 
+import re
 import zlib
 from io import BytesIO
 
@@ -59,6 +60,9 @@ ELEMENTS = [
     "PixelData",
 ]
 
+# (7FE0,0010), OB or OW, two reserved bytes, undefined length: how compressed pixel data begin (PS3.5 A.4).
+_STARTS_ENCAPSULATED = re.compile(rb"\xe0\x7f\x10\x00O[BW]\x00\x00\xff\xff\xff\xff")
+
 
 def parse_dicom(data: bytes) -> Dataset:
     """The elements of `ELEMENTS`, with `file_meta.TransferSyntaxUID` always filled in.
@@ -78,6 +82,9 @@ def parse_dicom(data: bytes) -> Dataset:
         raise RadiographError(
             Reason.UNREADABLE, f"The DICOM header cannot be parsed ({type(error).__name__})."
         ) from None
+    if "PixelData" not in ds and _STARTS_ENCAPSULATED.search(data):
+        # pydicom drops the data set where it does not find the end of an element of undefined length.
+        raise RadiographError(Reason.DECODE_FAILED, "The file ends within its compressed pixel data.")
     if not transfer_syntax:
         ds.file_meta = FileMetaDataset()
         ds.file_meta.TransferSyntaxUID = _native_syntax(ds)

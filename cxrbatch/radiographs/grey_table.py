@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from cxrbatch.radiographs.header_values import first_item, read_text
 from cxrbatch.radiographs.layout import PixelLayout
-from cxrbatch.radiographs.lut import LutError, read_lut
+from cxrbatch.radiographs.lut import Lut, LutError, read_lut
 from cxrbatch.radiographs.modality import ModalityValues, modality_values
 from cxrbatch.radiographs.padding import padding_words
 from cxrbatch.radiographs.stored_values import StoredPixels
@@ -40,7 +40,9 @@ def grey_table(
         notes += voi_notes
         if chosen is not None:
             if spread(chosen, counts) < LEAST_SPREAD <= spread(full, counts):
-                notes += ("The window would leave a single grey value; the full range was shown instead.",)
+                notes += (
+                    "The VOI transform would leave a single grey value; the full range was shown instead.",
+                )
             else:
                 unit = chosen
     table = np.floor(unit * WHITE + 0.5).astype(np.uint16)
@@ -84,7 +86,8 @@ def _voi(
     if item is not None:
         try:
             lut = read_lut(item, modality.low, modality.high, little_endian)
-            return lut.look_up(modality.values) / ((1 << lut.bits) - 1), ()
+            bits, notes = _effective_bits(lut)
+            return lut.look_up(modality.values) / ((1 << bits) - 1), notes
         except LutError as error:
             notes = (f"The VOI LUT is unusable ({error}); it was left out.",)
     try:
@@ -92,6 +95,15 @@ def _voi(
     except WindowError as error:
         return None, (*notes, f"The window is unusable ({error}); the full range was shown instead.")
     return (None if window is None else window.apply(modality.values)), notes
+
+
+def _effective_bits(lut: Lut) -> tuple[int, tuple[str, ...]]:
+    """The bits that a VOI LUT's output spans. Some devices declare 16 for a table of 12: the picture would
+    be nearly black."""
+    used = max(1, int(lut.entries.max()).bit_length())
+    if used >= lut.bits:
+        return lut.bits, ()
+    return used, (f"The VOI LUT declares {lut.bits} bits but uses {used}; it was scaled by those.",)
 
 
 def _inverted(ds: Dataset, layout: PixelLayout) -> tuple[bool, tuple[str, ...]]:

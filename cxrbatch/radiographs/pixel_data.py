@@ -15,6 +15,8 @@ from cxrbatch.radiographs.codestream import require_codestream
 from cxrbatch.radiographs.layout import PixelLayout
 from cxrbatch.radiographs.radiograph import RadiographError
 
+_PYDICOM_PREFIX = "Unable to decode as exceptions were raised by all available plugins: "
+
 
 def require_pixel_data(ds: Dataset) -> None:
     """Raise `RadiographError` where there are no integer pixels to decode."""
@@ -105,5 +107,5 @@ def _require_length(source: bytes, layout: PixelLayout) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()).replace(_PYDICOM_PREFIX, "") or type(error).__name__
     return "".join(c if " " <= c <= "~" else "?" for c in text)[:240]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from io import BytesIO
 
 import numpy as np
@@ -49,12 +48,9 @@ def _load(data: bytes, kind: FileKind) -> tuple[Image.Image, tuple[str, ...]]:
     """The decoded and upright image."""
     name = _FORMAT[kind]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(BytesIO(data), formats=[name])
-            require_size(image.height, image.width, len(image.getbands()))
-            notes = _depth_notes(data, kind)
-            image.load()
+        image = Image.open(BytesIO(data), formats=[name])
+        require_size(image.height, image.width, len(image.getbands()))
+        image.load()
     except Image.DecompressionBombError:
         raise RadiographError(Reason.TOO_LARGE, f"The {name} claims more pixels than are read.") from None
     except RadiographError:
@@ -63,7 +59,7 @@ def _load(data: bytes, kind: FileKind) -> tuple[Image.Image, tuple[str, ...]]:
         raise RadiographError(
             Reason.DECODE_FAILED, f"The {name} is damaged or truncated ({type(error).__name__})."
         ) from None
-    return _upright(image, notes)
+    return _upright(image, _depth_notes(data, kind))
 
 
 def _depth_notes(data: bytes, kind: FileKind) -> tuple[str, ...]:

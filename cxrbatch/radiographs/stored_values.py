@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from cxrbatch.radiographs.layout import PixelLayout
 
+_ROWS = 64  # rows at a time: their indices stay in the processor's cache
+
 
 @dataclass(frozen=True, slots=True)
 class StoredPixels:
@@ -38,10 +40,39 @@ def stored_pixels(samples: NDArray[np.integer], layout: PixelLayout, encapsulate
     if unsigned.dtype.itemsize > 2:
         return _wide(unsigned, layout)
     size = 1 << (8 * unsigned.dtype.itemsize)
-    counts = np.bincount(unsigned.ravel(), minlength=size).astype(np.int64, copy=False)
+    counts = _count(unsigned, size)
     every_word = np.arange(size, dtype=np.int64)
     shift, notes = (0, ()) if encapsulated else _shift(counts, layout)
+    notes += _stray_bits(counts, shift, layout)
     return StoredPixels(unsigned, _value(every_word, shift, layout), counts, notes)
+
+
+def look_up(table: NDArray[np.uint16], words: NDArray[np.unsignedinteger]) -> NDArray[np.uint16]:
+    """`table[words]`, some rows at a time: numpy widens an index to 64 bits, four times a film's size."""
+    pixels = np.empty(words.shape, dtype=table.dtype)
+    for top in range(0, len(words), _ROWS):
+        np.take(table, words[top : top + _ROWS], out=pixels[top : top + _ROWS], mode="clip")
+    return pixels
+
+
+def _count(words: NDArray[np.unsignedinteger], size: int) -> NDArray[np.int64]:
+    counts = np.zeros(size, dtype=np.int64)
+    for top in range(0, len(words), _ROWS):
+        counts += np.bincount(words[top : top + _ROWS].ravel(), minlength=size)
+    return counts
+
+
+def _stray_bits(counts: NDArray[np.int64], shift: int, layout: PixelLayout) -> tuple[str, ...]:
+    """A note where bits above the stored ones are set and are no sign: an old overlay, or a wrong header."""
+    above = shift + layout.bits_stored
+    rest = np.arange(len(counts)) >> above
+    stray = rest != 0
+    if layout.signed:
+        stray &= rest != (len(counts) - 1) >> above
+    pixels = int(counts[stray].sum())
+    if not pixels:
+        return ()
+    return (f"Bits above BitsStored {layout.bits_stored} are set in {pixels:,} pixels; they were ignored.",)
 
 
 def _value(words: NDArray[np.int64], shift: int, layout: PixelLayout) -> NDArray[np.int64]:
@@ -74,5 +105,5 @@ def _wide(unsigned: NDArray[np.unsignedinteger], layout: PixelLayout) -> StoredP
     low, high = int(values.min()), int(values.max())
     step = max(1, (high - low) // 65536 + 1)
     words = ((values - low) // step).astype(np.uint16)
-    counts = np.bincount(words.ravel(), minlength=65536).astype(np.int64, copy=False)
+    counts = _count(words, 65536)
     return StoredPixels(words, low + step * np.arange(65536, dtype=np.int64), counts)
