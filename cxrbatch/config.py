@@ -47,6 +47,7 @@ class Score(_Section):
     model: str = "cxr-lite"
     runtime: Literal["auto", "keras", "openvino"] = "auto"
     batch_size: PositiveInt | None = None
+    threads: PositiveInt | None = None
     workers: PositiveInt | None = None
     mixed_precision: bool = False
     group_by: Literal["study", "folder"] = "study"

@@ -285,6 +285,28 @@ class Ledger:
         counts.update(self._db.execute("SELECT state, count(*) FROM files GROUP BY state"))
         return counts
 
+    def study_count(self) -> int:
+        """Studies that were taken in, whatever became of them."""
+        return self._db.execute("SELECT count(*) FROM studies").fetchone()[0]
+
+    def emptied_studies(self) -> list[str]:
+        """Keys of the studies of which no image is scored (any more)."""
+        return [r[0] for r in self._db.execute("SELECT key FROM studies WHERE state = 'empty' ORDER BY key")]
+
+    def study_states(self) -> dict[str, int]:
+        """How many studies have a scored image, and how many reports could not be rendered."""
+        scored, failed = self._db.execute(
+            "SELECT coalesce(sum(state IN ('scored', 'reported')), 0), coalesce(sum(report_error <> ''), 0) "
+            "FROM studies"
+        ).fetchone()
+        return {"scored": scored, "reports_failed": failed}
+
+    def report_errors(self) -> dict[str, str]:
+        """By study key, why a report could not be rendered."""
+        return dict(
+            self._db.execute("SELECT key, report_error FROM studies WHERE report_error <> '' ORDER BY key")
+        )
+
     @contextmanager
     def at_once(self) -> Iterator[None]:
         """All writes within are committed together, or, after an error, not at all."""

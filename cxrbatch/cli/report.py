@@ -1,0 +1,40 @@
+"""``cxrbatch report``: render every report again from what the run folder holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrbatch.cli.exits import Exit, leave
+
+
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
+    config: Annotated[
+        Path | None, typer.Option(help="cxrbatch.toml.", envvar="CXRBATCH_CONFIG", show_envvar=True)
+    ] = None,
+    findings: Annotated[
+        str | None, typer.Option(help="Heat maps to show: flagged, top:4, all, or NAME,NAME.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that print reports.")] = None,
+) -> None:
+    """Render every report, the worklist and the audit again: no inference, no inputs needed."""
+    from cxrbatch import night
+    from cxrbatch.config import ConfigError, load_config
+    from cxrbatch.ledger.lease import FolderHeldError
+    from cxrbatch.ledger.run_folder import RunFolderError
+    from cxrbatch.ledger.run_json import RunJsonError
+    from cxrbatch.ledger.schema import LedgerError
+    from cxrbatch.request import RequestError
+
+    try:
+        settings = load_config(config).report_settings(findings=findings)
+        summary = night.report(run, settings, workers)
+    except (ConfigError, RunFolderError, RunJsonError, LedgerError, RequestError) as error:
+        leave(Exit.WRONG_USAGE, error)
+    except FolderHeldError as error:
+        leave(Exit.FOLDER_HELD, error)
+    typer.echo(summary.message, err=True)
+    raise typer.Exit(summary.exit_code)

@@ -1,0 +1,135 @@
+"""``cxrbatch score``: the nightly run."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxrbatch.cli.exits import Exit, leave
+
+
+class Runtime(StrEnum):
+    AUTO = "auto"
+    KERAS = "keras"
+    OPENVINO = "openvino"
+
+
+class GroupBy(StrEnum):
+    STUDY = "study"
+    FOLDER = "folder"
+
+
+class Reports(StrEnum):
+    BOTH = "html,pdf"
+    HTML = "html"
+    PDF = "pdf"
+    NONE = "none"
+
+
+class EngineName(StrEnum):
+    LOCAL = "local"
+    RAY = "ray"
+
+
+def score(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Folders or files, nested or not.")],
+    out: Annotated[Path, typer.Option(help="The run folder. One that exists is resumed.")],
+    model: Annotated[str | None, typer.Option(help="A bundle's name or folder.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Labels (CSV): adds a validation/ folder.")] = None,
+    reports: Annotated[Reports | None, typer.Option(help="Which reports to write.")] = None,
+    findings: Annotated[
+        str | None, typer.Option(help="Heat maps to show: flagged, top:4, all, or NAME,NAME.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images in a forward pass.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that decode, and as many that print reports.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of the model.")] = None,
+    engine: Annotated[EngineName, typer.Option(help="Only 'local' in this version.")] = EngineName.LOCAL,
+    runtime: Annotated[Runtime | None, typer.Option(help="auto: Keras on a GPU, OpenVINO on a CPU.")] = None,
+    mixed_precision: Annotated[
+        bool | None, typer.Option("--mixed-precision", help="16-bit arithmetic (Keras).")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="cxrbatch.toml.", envvar="CXRBATCH_CONFIG", show_envvar=True)
+    ] = None,
+    group_by: Annotated[GroupBy | None, typer.Option(help="What makes PNG and JPEG files a study.")] = None,
+    settle: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Leave files that changed this lately.")
+    ] = None,
+    skip_known: Annotated[
+        Path | None,
+        typer.Option(metavar="RUNS", help="Leave out studies that a finished run below RUNS has scored."),
+    ] = None,
+    verify_inputs: Annotated[bool, typer.Option(help="On resuming, digest every file again.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Score no more than this many studies.")] = None,
+    fresh: Annotated[bool, typer.Option(help="Remove what the run folder holds and start over.")] = False,
+    deidentify: Annotated[bool, typer.Option(hidden=True)] = False,
+    fast_decode: Annotated[bool, typer.Option(hidden=True)] = False,
+    reject_unusual: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Score every frontal chest radiograph below INPUT; write tables, reports and a worklist to RUN.
+
+    Exit status: 0 finished, 3 finished but some inputs or reports failed, 1 nothing readable or could not
+    finish, 2 wrong usage, 4 another run holds the folder, 130/143 stopped (start again to go on).
+    """
+    for wanted, option in (
+        (engine is EngineName.RAY, "--engine ray"),
+        (deidentify, "--deidentify"),
+        (fast_decode, "--fast-decode"),
+        (reject_unusual, "--reject-unusual"),
+    ):
+        if wanted:
+            leave(Exit.WRONG_USAGE, f"{option} is not available in this version; leave it out.")
+
+    from cxrbatch import night
+    from cxrbatch.bundles.errors import BundleError
+    from cxrbatch.config import ConfigError, load_config
+    from cxrbatch.evaluation.labels import LabelsError
+    from cxrbatch.intake.walk import InputNotFoundError
+    from cxrbatch.ledger.lease import FolderHeldError
+    from cxrbatch.ledger.run_folder import RunFolderError
+    from cxrbatch.ledger.schema import LedgerError
+    from cxrbatch.request import Request, RequestError
+
+    try:
+        site = load_config(config)
+        request = Request(
+            inputs=tuple(inputs),
+            out=out,
+            model=model or site.score.model,
+            labels=labels,
+            runtime=runtime.value if runtime else site.score.runtime,
+            batch_size=batch_size or site.score.batch_size,
+            threads=threads or site.score.threads,
+            workers=workers or site.score.workers,
+            mixed_precision=site.score.mixed_precision if mixed_precision is None else mixed_precision,
+            group_by=group_by.value if group_by else site.score.group_by,
+            settle=site.score.settle if settle is None else settle,
+            skip_known=skip_known,
+            verify_inputs=verify_inputs,
+            limit=limit,
+            fresh=fresh,
+            reports=site.report_settings(findings=findings, formats=reports.value if reports else None),
+        )
+        summary = night.score(request)
+    except (ConfigError, LabelsError, InputNotFoundError, BundleError, RunFolderError, RequestError) as error:
+        leave(Exit.WRONG_USAGE, error)
+    except FolderHeldError as error:
+        leave(Exit.FOLDER_HELD, error)
+    except LedgerError as error:
+        leave(Exit.COULD_NOT_FINISH, error)
+    except OSError as error:
+        where = f" ({os.fsdecode(error.filename)})" if error.filename else ""
+        leave(
+            Exit.COULD_NOT_FINISH,
+            f"{error.strerror or error}{where}. Mend that and start the same command again: it goes on.",
+        )
+    except KeyboardInterrupt:
+        leave(Exit.COULD_NOT_FINISH, "Stopped at once. Start the same command again to go on.")
+    typer.echo(summary.message, err=True)
+    raise typer.Exit(summary.exit_code)

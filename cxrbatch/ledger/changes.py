@@ -1,0 +1,58 @@
+"""What is new or changed among the input files since the ledger last saw them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from cxrbatch.intake.records import SourceFile
+from cxrbatch.ledger.ledger import KnownFile, Ledger
+
+_CHUNK = 1 << 20
+
+
+def file_digest(path: str) -> str:
+    """SHA-256 of a file's bytes, hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def new_or_changed(
+    ledger: Ledger, sources: Iterable[SourceFile], *, verify: bool = False
+) -> list[SourceFile]:
+    """The files that are to be looked at: those the ledger does not know as they are now.
+
+    Size, modification time and inode decide; where they differ the content is digested and compared,
+    and a file that only was touched is noted as such. With `verify` every content is digested.
+    """
+    known = ledger.known_files()
+    wanted = []
+    for source in sources:
+        before = known.get(source.path)
+        if before is None:
+            wanted.append(source)
+        elif before.source != source or verify:
+            if _same_bytes(before, source):
+                ledger.touch(source)
+            else:
+                wanted.append(source)
+    return wanted
+
+
+def _same_bytes(before: KnownFile, source: SourceFile) -> bool:
+    if not before.sha256:  # screened by its header alone, its content was never digested
+        return before.source == source
+    if before.source.size != source.size:
+        return False
+    try:
+        return file_digest(source.path) == before.sha256
+    except OSError:
+        return False

@@ -1,0 +1,419 @@
+"""One run, from a folder of files to reports: the only place where the rooms are joined.
+
+Read `Night.run` first: it is the order of events, and the same whether the run is new or resumed, since
+each step asks the ledger what is still to be done.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import multiprocessing
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cxrbatch import __version__
+from cxrbatch.bundles.bundle import Bundle, open_bundle
+from cxrbatch.bundles.card import Card
+from cxrbatch.intake.reasons import Reason
+from cxrbatch.intake.records import Candidate, Ignored, Rejection, SourceFile, Study
+from cxrbatch.intake.studies import group, percent_encode
+from cxrbatch.intake.survey import survey
+from cxrbatch.intake.walk import settled, walk
+from cxrbatch.ledger import layout, tables
+from cxrbatch.ledger.account import Counts, LeftOut, RunState, account
+from cxrbatch.ledger.atomic import write_atomic
+from cxrbatch.ledger.changes import file_digest, new_or_changed
+from cxrbatch.ledger.known import KnownStudies
+from cxrbatch.ledger.ledger import PendingImage
+from cxrbatch.ledger.records import ScoredImage
+from cxrbatch.ledger.run_folder import RunFolder, RunFolderError
+from cxrbatch.ledger.run_json import read_run_json, write_run_json
+from cxrbatch.pipeline.decoder_pool import FailedFilm, FilmFile
+from cxrbatch.progress import Progress
+from cxrbatch.reporting.choice import check_findings
+from cxrbatch.reporting.content import ReportSettings, RunFacts
+from cxrbatch.reporting.night_pages import worklist_rows, write_night_pages
+from cxrbatch.reporting.press import Press
+from cxrbatch.request import Request, RequestError, Summary
+from cxrbatch.scoring.engine import Engine, ScoredFilm
+from cxrbatch.stopping import StopRequested, stop_on_signals
+
+_log = logging.getLogger("cxrbatch")
+
+
+def score(request: Request) -> Summary:
+    """Make, or resume, a run. Everything it learns lies in the run folder; messages go to the log.
+
+    Raises:
+        RequestError, InputNotFoundError, BundleError, RunFolderError, LedgerError, FolderHeldError:
+            before anything is scored; each message says what to do.
+        OSError: the run folder cannot be written (full, read-only): start the same command again once
+            that is mended.
+    """
+    found = walk(request.inputs, exclude=[request.out])
+    bundle = open_bundle(request.model)
+    _check_findings(request.reports, bundle.card)
+    # Workers are forked from a small server process that has already imported what they need.
+    multiprocessing.set_forkserver_preload(["cxrbatch.pipeline.decoding", "cxrbatch.reporting.study_report"])
+    folder = RunFolder(request.out.absolute(), fresh=request.fresh)
+    try:
+        with stop_on_signals() as stop:
+            return Night(request, bundle, folder, stop).run(found)
+    finally:
+        folder.close()
+
+
+def report(run: Path, settings: ReportSettings, workers: int | None = None) -> Summary:
+    """Render every report, the worklist and the audit of a finished run again, from what it stored.
+
+    Raises:
+        RunJsonError, LedgerError: `run` is no run folder, or one of another version.
+        RunFolderError: it is not finished yet.
+        FolderHeldError: a run works in it.
+    """
+    written = read_run_json(run)
+    if written["state"] != "finished":
+        raise RunFolderError(f"{run} is not finished: start its `cxrbatch score` command again first.")
+    multiprocessing.set_forkserver_preload(["cxrbatch.reporting.study_report"])
+    folder = RunFolder(run.absolute())
+    try:
+        card = Card.model_validate(folder.ledger.fact("card"))
+        sha256 = written["bundle"]["sha256"]
+        facts = RunFacts(folder.run_id, folder.started, written["version"], sha256, card)
+        _check_findings(settings, card)
+        with stop_on_signals() as stop:
+            _print_all(folder, facts, settings, workers or len(os.sched_getaffinity(0)), stop)
+        if stop:
+            return Summary(stop.exit_code, "Stopped. Start the same command again.")
+        failed = folder.ledger.report_errors()
+        written["report_errors"] = failed
+        written["counts"]["reports_failed"] = len(failed)
+        rows = worklist_rows(folder.ledger, card, settings.acute)
+        write_night_pages(folder.path, folder.ledger, rows, facts, settings, written)
+        write_run_json(folder.path, written)
+    finally:
+        folder.close()
+    return Summary(3 if failed else 0, f"Rendered {len(rows)} reports, {len(failed)} failed.")
+
+
+def _print_all(
+    folder: RunFolder, facts: RunFacts, settings: ReportSettings, workers: int, stop: StopRequested
+) -> None:
+    press = Press(folder.path, facts, settings, workers)
+    try:
+        for study, _ in folder.ledger.studies():
+            press.submit(study)
+        with Progress("Reports", press.unfinished, "report") as progress:
+            while press.unfinished and not stop:
+                for key, problem in press.finished(wait=True):
+                    folder.ledger.record_report(key, problem)
+                    progress.step()
+    finally:
+        press.close()
+
+
+class Night:
+    """The run itself. One instance, one `run`."""
+
+    def __init__(self, request: Request, bundle: Bundle, folder: RunFolder, stop: StopRequested) -> None:
+        self._request = request
+        self._bundle = bundle
+        self._folder = folder
+        self._ledger = folder.ledger
+        self._stop = stop
+        self._left_out = LeftOut()
+        self._seconds: dict[str, float] = {}
+        self._workers = request.workers or len(os.sched_getaffinity(0))
+        self._facts = RunFacts(folder.run_id, folder.started, __version__, bundle.sha256, bundle.card)
+        folder.settle("settings", self._settings())
+        # For rendering again one day, when the bundle may be gone.
+        self._ledger.record_fact("card", bundle.card.model_dump(mode="json"))
+
+    def run(self, found: Iterator[SourceFile | Rejection]) -> Summary:
+        """The order of events."""
+        with self._timed("intake"):
+            changed = self._take_in(found)
+        pending = self._ledger.pending()
+        if not changed and not pending and not self._ledger.unreported() and self._is_finished():
+            return self._summary()  # nothing has changed since the run was finished
+        write_run_json(self._folder.path, self._account("running"))
+        with self._timed("scoring_and_reports"):
+            press = self._start_press()
+            try:
+                if pending:
+                    self._score(pending, press)
+                self._report(press)
+            finally:
+                self._ledger.commit()
+                if press is not None:
+                    press.close()
+        if self._stop:
+            return self._stopped()
+        with self._timed("tables"):
+            self._write_tables()
+        return self._finish()
+
+    # -- intake
+
+    def _take_in(self, found: Iterator[SourceFile | Rejection]) -> bool:
+        """Look at every new or changed file and put it into the ledger; says whether there was any."""
+        request, ledger = self._request, self._ledger
+        sources: list[SourceFile] = []
+        unreadable: dict[SourceFile, Rejection] = {}
+        now = time.time_ns()
+        for entry in found:
+            source = entry.source if isinstance(entry, Rejection) else entry
+            if not settled(source, now, request.settle):
+                self._left_out.unsettled_files += 1
+                continue
+            sources.append(source)
+            if isinstance(entry, Rejection):
+                unreadable[source] = entry
+        with ledger.at_once():
+            wanted = new_or_changed(ledger, sources, verify=request.verify_inputs)
+            to_inspect = [source for source in wanted if source not in unreadable]
+            results: list[Candidate | Rejection | Ignored] = list(survey(to_inspect, self._workers))
+            results += [unreadable[source] for source in wanted if source in unreadable]
+            candidates = [r for r in results if isinstance(r, Candidate)]
+            for result in results:
+                if isinstance(result, Rejection):
+                    ledger.add_rejected(result.source, result.reason, result.detail)
+                elif isinstance(result, Ignored):
+                    ledger.add_ignored(result.source, result.what)
+            for study in self._tonight(group(candidates, request.group_by)):
+                for image in study.images:
+                    ledger.add_candidate(image.source, image.header, study.key, study.uid)
+        _log.info("Found %d files, %d of them new or changed.", len(sources), len(wanted))
+        return bool(wanted)
+
+    def _tonight(self, studies: list[Study]) -> list[Study]:
+        """The studies that are for this run: not scored by an earlier one, not beyond the limit."""
+        request = self._request
+        if request.skip_known is not None:
+            with KnownStudies(request.skip_known, self._bundle.sha256, except_for=request.out) as known:
+                new = [study for study in studies if not _is_known(study, known)]
+            self._left_out.known_studies += len(studies) - len(new)
+            self._left_out.known_files += _file_count(studies) - _file_count(new)
+            studies = new
+        if request.limit is not None:
+            room = max(0, request.limit - self._ledger.study_count())
+            self._left_out.beyond_limit_files += _file_count(studies[room:])
+            studies = studies[:room]
+        return studies
+
+    # -- scoring
+
+    def _score(self, pending: list[PendingImage], press: Press | None) -> None:
+        engine = self._start_engine()
+        images = {image.ordinal: image for image in pending}
+        films = [FilmFile(i.ordinal, i.path, i.header.kind, i.header.rows, i.header.columns) for i in pending]
+        try:
+            with Progress("Scoring", len(films), "image") as progress:
+                for outcome in engine.score(films):
+                    self._record(images[outcome.file.ordinal], outcome)
+                    progress.step()
+                    self._commit_and_print(images[outcome.file.ordinal].study_key, press)
+                    if self._stop:
+                        return
+        finally:
+            engine.close()
+
+    def _start_engine(self) -> Engine:
+        # Imported here: TensorFlow takes seconds, and a run with nothing to score does not need it.
+        from cxrbatch.scoring.local_engine import LocalEngine
+        from cxrbatch.scoring.predictor import load_predictor
+
+        request = self._request
+        begun = self._ledger.fact("arithmetic")
+        if isinstance(begun, dict):  # a resumed run computes as it began, unless it is told otherwise
+            threads = request.threads or begun["threads"]
+            batch_size = request.batch_size or begun["batch_size"]
+        else:
+            threads, batch_size = request.threads, request.batch_size
+        try:
+            predictor = load_predictor(
+                self._bundle, request.runtime, batch_size, threads, request.mixed_precision
+            )
+        except ValueError as error:
+            raise RequestError(str(error)) from error
+        self._folder.settle(
+            "arithmetic",
+            {
+                "runtime": predictor.runtime_version,
+                "threads": predictor.threads,
+                "batch_size": predictor.batch_size,
+                "precision": predictor.precision,
+                "machine": platform.machine(),
+            },
+        )
+        return LocalEngine(predictor, self._bundle.card.input, self._workers)
+
+    def _record(self, image: PendingImage, outcome: ScoredFilm | FailedFilm) -> None:
+        """Files first, then the ledger: what it says is done lies on disk."""
+        if isinstance(outcome, FailedFilm):
+            failure = outcome.failure
+            self._ledger.record_rejection(image.path, failure.reason, failure.detail, failure.file_sha256)
+            return
+        decoded = outcome.decoded
+        uid = image.header.image_uid
+        twin = self._ledger.twin(image.study_key, uid, decoded.pixel_sha256) if uid else None
+        if twin is not None:
+            detail = f"The same image as {percent_encode(twin)}, which was scored."
+            self._ledger.record_rejection(image.path, Reason.DUPLICATE, detail, decoded.file_sha256)
+            return
+        key = layout.image_key(image.path)
+        (self._folder.path / layout.STORE / image.study_key).mkdir(parents=True, exist_ok=True)
+        scored = ScoredImage(
+            path=image.path,
+            study_key=image.study_key,
+            image_key=key,
+            header=image.header,
+            rows=decoded.rows,
+            columns=decoded.columns,
+            probabilities=tuple(outcome.probabilities.tolist()),
+            display_file=layout.display_file(image.study_key, key),
+            maps_file=None if outcome.maps is None else layout.maps_file(image.study_key, key),
+            notes=(*image.header.notes, *decoded.notes),
+        )
+        write_atomic(self._folder.path / scored.display_file, decoded.display_jpeg)
+        if scored.maps_file is not None and outcome.maps is not None:
+            buffer = io.BytesIO()
+            np.save(buffer, outcome.maps, allow_pickle=False)
+            write_atomic(self._folder.path / scored.maps_file, buffer.getvalue())
+        self._ledger.record_score(scored, decoded.pixel_sha256, decoded.file_sha256)
+
+    # -- reports
+
+    def _start_press(self) -> Press | None:
+        settings = self._request.reports
+        if not (settings.html or settings.pdf):
+            return None
+        press = Press(self._folder.path, self._facts, settings, self._workers)
+        for key in self._ledger.unreported():
+            press.submit(self._ledger.study(key))
+        return press
+
+    def _commit_and_print(self, study_key: str, press: Press | None) -> None:
+        if self._ledger.close_study(study_key) and press is not None:
+            press.submit(self._ledger.study(study_key))
+        if press is not None:
+            for key, problem in press.finished():
+                self._ledger.record_report(key, problem)
+        self._ledger.commit_if_due()
+
+    def _report(self, press: Press | None) -> None:
+        """Wait for what is still being printed."""
+        for key in self._ledger.open_studies():  # studies of which a file was taken away or rejected
+            self._commit_and_print(key, press)
+        for key in self._ledger.emptied_studies():
+            for part in (layout.REPORTS, layout.STORE):
+                shutil.rmtree(self._folder.path / part / key, ignore_errors=True)
+        if press is None:
+            for key in self._ledger.unreported():
+                self._ledger.record_report(key)
+            return
+        with Progress("Reports", press.unfinished, "report") as progress:
+            while press.unfinished and not self._stop:
+                for key, problem in press.finished(wait=True):
+                    self._ledger.record_report(key, problem)
+                    progress.step()
+                self._ledger.commit_if_due()
+
+    # -- what the whole night says
+
+    def _write_tables(self) -> None:
+        run, card = self._folder.path, self._bundle.card
+        label = tables.bundle_label(card, self._bundle.sha256)
+        studies = [study for study, _ in self._ledger.studies()]
+        tables.write_scores(run, studies, card, label)
+        tables.write_calibrated(run, studies, card, label)
+        rows = worklist_rows(self._ledger, card, self._request.reports.acute)
+        tables.write_studies(run, (row.study for row in rows), card, label)
+        tables.write_rejected(run, self._ledger.rejected())
+
+    def _finish(self) -> Summary:
+        """run.json is written last: one that says finished has everything beside it."""
+        settings = self._request.reports
+        rows = worklist_rows(self._ledger, self._bundle.card, settings.acute)
+        written = self._account("finished")
+        write_night_pages(self._folder.path, self._ledger, rows, self._facts, settings, written)
+        self._ledger.record_fact("finished", written["finished"])
+        self._ledger.commit()
+        write_run_json(self._folder.path, written)
+        return self._summary()
+
+    def _is_finished(self) -> bool:
+        return self._ledger.fact("finished") is not None and (self._folder.path / layout.RUN_JSON).exists()
+
+    def _summary(self) -> Summary:
+        counts = Counts.of(self._ledger, self._left_out)
+        if counts.exit_code == 1:
+            inputs = ", ".join(self._request.inputs)
+            return Summary(1, f"No readable DICOM, PNG or JPEG in {inputs}: nothing was scored.")
+        where = self._folder.path / "index.html"
+        return Summary(counts.exit_code, f"{counts.sentence()} See {where}")
+
+    def _stopped(self) -> Summary:
+        write_run_json(self._folder.path, self._account("running"))
+        left = self._ledger.file_states()["pending"]
+        message = f"Stopped with {left} images to go. Start the same command again to go on."
+        return Summary(self._stop.exit_code, message)
+
+    def _settings(self) -> dict[str, Any]:
+        """What a resumed run must not change, as recorded in the ledger and in run.json."""
+        request, card = self._request, self._bundle.card
+        reports = request.reports
+        return {
+            "inputs": sorted(str(Path(name).absolute()) for name in request.inputs),
+            "bundle": f"{card.name} {card.version} sha256 {self._bundle.sha256}",
+            "group_by": request.group_by,
+            "report_formats": [name for name in ("html", "pdf") if getattr(reports, name)],
+            "report_findings": reports.findings,
+            "acute": list(reports.acute),
+        }
+
+    def _account(self, state: RunState) -> dict[str, Any]:
+        """The content of run.json."""
+        counts = Counts.of(self._ledger, self._left_out)
+        return account(self._folder, state, self._bundle.card, self._bundle.sha256, counts, self._seconds)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[stage] = time.perf_counter() - begun
+
+
+def _check_findings(settings: ReportSettings, card: Card) -> None:
+    try:
+        check_findings(settings.findings, card)
+    except ValueError as error:
+        raise RequestError(f"--findings {settings.findings}: {error}") from error
+
+
+def _is_known(study: Study, known: KnownStudies) -> bool:
+    """Whether each file of the study was scored before, byte for byte.
+
+    A DICOM study's key is that of its UID, so a study of a new UID needs no digests.
+    """
+    if study.uid and not known.may_hold(study.key):
+        return False
+    try:
+        return known.hold(file_digest(image.source.path) for image in study.images)
+    except OSError:
+        return False  # it will be read again when it is scored, and its failure recorded then
+
+
+def _file_count(studies: list[Study]) -> int:
+    return sum(len(study.images) for study in studies)

@@ -1,0 +1,94 @@
+"""Report pages are printed in worker processes, recycled now and then since WeasyPrint frees slowly."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import signal
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from pebble import ProcessExpired, ProcessPool
+
+from cxrbatch.ledger.layout import REPORTS
+from cxrbatch.ledger.records import StudyRecord
+from cxrbatch.reporting.content import ReportSettings, RunFacts
+from cxrbatch.reporting.study_report import render_study
+
+REPORTS_PER_PROCESS = 200
+REPORT_TIMEOUT = 180.0
+"""Seconds after which a page counts as hanging."""
+
+
+class Press:
+    """Prints study reports beside whatever else the run does. One that fails costs only itself."""
+
+    def __init__(self, run: Path, facts: RunFacts, settings: ReportSettings, workers: int) -> None:
+        self._fixed = (run, facts, settings)
+        self._finished: SimpleQueue[tuple[str, str]] = SimpleQueue()
+        self._unfinished = 0
+        self._pool = ProcessPool(
+            max_workers=workers,
+            max_tasks=REPORTS_PER_PROCESS,
+            context=multiprocessing.get_context("forkserver"),
+            initializer=_leave_ctrl_c_to_main,
+        )
+
+    def submit(self, study: StudyRecord) -> None:
+        """Queue a study. Its folder is made anew, so nothing of an older report is left."""
+        self._unfinished += 1
+        run, facts, settings = self._fixed
+        future = self._pool.schedule(
+            _print_report, args=(run, study, facts, settings), timeout=REPORT_TIMEOUT
+        )
+        future.add_done_callback(lambda done: self._finished.put((study.key, _problem(done))))
+
+    def finished(self, *, wait: bool = False, seconds: float = 1.0) -> Iterator[tuple[str, str]]:
+        """Study key and problem (blank: none) of each report that ended since the last call.
+
+        With `wait`, waits up to `seconds` for the first one.
+        """
+        while self._unfinished:
+            try:
+                result = self._finished.get(timeout=seconds) if wait else self._finished.get_nowait()
+            except Empty:
+                return
+            wait = False
+            self._unfinished -= 1
+            yield result
+
+    @property
+    def unfinished(self) -> int:
+        """Reports that were submitted and not yet handed out by `finished`."""
+        return self._unfinished
+
+    def close(self) -> None:
+        """End the workers; reports in work are dropped and left as they were."""
+        self._pool.stop()
+        self._pool.join()
+
+
+def _print_report(run: Path, study: StudyRecord, facts: RunFacts, settings: ReportSettings) -> None:
+    shutil.rmtree(run / REPORTS / study.key, ignore_errors=True)
+    render_study(run, study, facts, settings)
+
+
+def _problem(future: Future) -> str:
+    if future.cancelled():
+        return "The run was stopped before this report was printed."
+    error = future.exception()
+    match error:
+        case None:
+            return ""
+        case TimeoutError():
+            return f"Rendering did not end within {REPORT_TIMEOUT:g} s."
+        case ProcessExpired():
+            return f"The rendering process ended unexpectedly (exit code {error.exitcode})."
+        case _:
+            return f"{type(error).__name__}: {error}"
+
+
+def _leave_ctrl_c_to_main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,43 @@
+"""SIGTERM and Ctrl-C: finish what is in hand, then stop; a second Ctrl-C stops at once."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_log = logging.getLogger("cxrbatch")
+
+
+class StopRequested:
+    """True once a signal came; `exit_code` is the shell's convention, 128 + signal number."""
+
+    def __init__(self) -> None:
+        self._signal = 0
+
+    def __bool__(self) -> bool:
+        return self._signal != 0
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + self._signal
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        if self._signal:
+            raise KeyboardInterrupt
+        self._signal = number
+        _log.warning("Stopping after the work in hand; a second Ctrl-C stops at once.")
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequested]:
+    """Within the block a first SIGINT or SIGTERM is noted instead of ending the process."""
+    stop = StopRequested()
+    before = {number: signal.signal(number, stop._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
