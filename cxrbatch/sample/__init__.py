@@ -1,0 +1,1 @@
+"""Synthetic cohorts: projected phantoms with planted findings, in many encodings."""
