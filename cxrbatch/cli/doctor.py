@@ -1,0 +1,60 @@
+"""``cxrbatch doctor``: is this installation fit for a night?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cxrbatch.doctor.examination import Finding
+
+
+def doctor(
+    model: Annotated[str, typer.Option(help="Name or folder of the model to check.")] = "cxr-lite",
+    out: Annotated[Path, typer.Option(help="Folder that runs will be written to.")] = Path(),
+    config: Annotated[Path | None, typer.Option(help="Configuration file to check (cxrbatch.toml).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Check the installation: packages, codecs, fonts, PDF, GPU, model, output folder.
+
+    One line a check. Exit code 0 if there is no problem, else 1.
+    """
+    from cxrbatch.doctor.examination import examine
+    from cxrbatch.doctor.outcome import Level, Subject
+
+    findings = []
+    for finding in examine(Subject(model=model, out=out, config=config)):
+        findings.append(finding)
+        if not as_json:
+            typer.echo(_line(finding))
+    if as_json:
+        typer.echo(_json(findings))
+    problems = sum(finding.outcome.level is Level.PROBLEM for finding in findings)
+    if not as_json:
+        typer.echo(f"{problems} problem{'s' * (problems != 1)} found." if problems else "No problem found.")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _line(finding: Finding) -> str:
+    outcome = finding.outcome
+    line = f"{outcome.level:<8} {finding.check:<17} {outcome.message}"
+    return f"{line.rstrip('.')}. {outcome.advice}" if outcome.advice else line
+
+
+def _json(findings: list[Finding]) -> str:
+    import json
+
+    rows = [
+        {
+            "check": finding.check,
+            "level": finding.outcome.level.value,
+            "message": finding.outcome.message,
+            "advice": finding.outcome.advice,
+            "seconds": round(finding.seconds, 3),
+        }
+        for finding in findings
+    ]
+    return json.dumps(rows, indent=2, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""What is wrong with an installation, in a minute. Joins the rooms; only the command line uses it."""

@@ -1,0 +1,1 @@
+"""One check a module: `check(subject)` gives an `Outcome`."""
