@@ -19,12 +19,14 @@ PACKAGE = Path(cxrbatch.__file__).parent
 # In the order in which data flows; a room may import those to its left.
 ROOMS = ("intake", "radiographs", "pipeline", "bundles", "scoring", "ledger", "reporting")
 # These join rooms, so nobody but they themselves may import them.
-JOINERS = {"cli", "config", "doctor", "night", "training"}
+JOINERS = {"cli", "config", "doctor", "night", "request", "training"}
 # These stand alone, but for what is named.
 ALONE: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"cli"},
+    "progress": set(),
     "resources": set(),
+    "stopping": set(),
     "evaluation": set(),
     "sample": {"intake"},
 }
@@ -89,8 +91,8 @@ def room_of(name: str) -> str:
 def may_import(room: str) -> set[str]:
     if room in JOINERS:
         return {*ROOMS, *JOINERS, *ALONE}
-    if room in ALONE:
-        return {room, "resources", *ALONE[room]}
+    if room not in ROOMS:
+        return {room, "resources", *ALONE.get(room, set())}
     left = set(ROOMS[: ROOMS.index(room) + 1])
     return (left | {"resources"}) - ALSO_FORBIDDEN.get(room, set())
 
@@ -179,7 +181,8 @@ def loaded_after(statements: str) -> set[str]:
     """Top-level packages in sys.modules of a fresh interpreter after `statements`."""
     code = f"{statements}\nimport json, sys\nprint(json.dumps([name.split('.')[0] for name in sys.modules]))"
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    model: Annotated[str, typer.Option(help="Name or folder of the model to check.")] = "cxr-lite",
+    model: Annotated[str | None, typer.Option(help="A bundle's name or folder.")] = None,
     out: Annotated[Path, typer.Option(help="Folder that runs will be written to.")] = Path(),
-    config: Annotated[Path | None, typer.Option(help="Configuration file to check (cxrbatch.toml).")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="cxrbatch.toml.", envvar="CXRBATCH_CONFIG", show_envvar=True)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check the installation: packages, codecs, fonts, PDF, GPU, model, output folder.
@@ -25,7 +27,7 @@ def doctor(
     from cxrbatch.doctor.outcome import Level, Subject
 
     findings = []
-    for finding in examine(Subject(model=model, out=out, config=config)):
+    for finding in examine(Subject(model=model or _model_of(config), out=out, config=config)):
         findings.append(finding)
         if not as_json:
             typer.echo(_line(finding))
@@ -36,6 +38,16 @@ def doctor(
         typer.echo(f"{problems} problem{'s' * (problems != 1)} found." if problems else "No problem found.")
     if problems:
         raise typer.Exit(1)
+
+
+def _model_of(config: Path | None) -> str:
+    """The model that the site scores with; the default where its file is wrong, which another check tells."""
+    from cxrbatch.config import ConfigError, SiteConfig, load_config
+
+    try:
+        return load_config(config).score.model
+    except ConfigError:
+        return SiteConfig().score.model
 
 
 def _line(finding: Finding) -> str:
