@@ -20,8 +20,7 @@ class SharedBlock:
         self.capacity = capacity
         self._descriptor = os.memfd_create("cxrbatch-film", os.MFD_CLOEXEC)
         try:
-            # Reserves the pages, so that too little memory is an OSError here and no SIGBUS in a worker.
-            os.posix_fallocate(self._descriptor, 0, capacity)
+            os.ftruncate(self._descriptor, capacity)
             self._map = mmap.mmap(self._descriptor, capacity, mmap.MAP_SHARED)
         except BaseException:
             os.close(self._descriptor)

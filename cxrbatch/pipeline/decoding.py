@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cxrbatch.intake.reasons import Reason
@@ -22,7 +22,7 @@ class DecodedFilm:
     columns: int
     file_sha256: str
     pixel_sha256: str
-    display_jpeg: bytes
+    display_jpeg: bytes = field(repr=False)
     notes: tuple[str, ...]
 
 

@@ -24,6 +24,7 @@ def make_preprocess(spec: InputSpec) -> Callable[[tf.Tensor], tf.Tensor]:
     is averaged down and not sampled. Black bars (`Fit.PAD`) are added before grey values are scaled.
     """
 
+    @tf.autograph.experimental.do_not_convert  # all branches are decided by the spec, none by a tensor
     def preprocess(pixels: tf.Tensor) -> tf.Tensor:
         grey = tf.cast(pixels[..., tf.newaxis], tf.float32) / 65535.0
         if spec.fit is Fit.STRETCH:
