@@ -1,0 +1,154 @@
+"""Heat maps laid over the film: where the model's evidence for one finding lies.
+
+numpy and Pillow only; a figure library costs more per study than all the rest of a report.
+Nothing here flips or rotates: what is on the left of the display picture stays on the left.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cxrbatch.pipeline.geometry import content_box
+from cxrbatch.pipeline.input_spec import InputSpec
+from cxrbatch.reporting.colours import INFERNO
+
+OVERLAY_SIDE = 640
+"""Longest side of an overlay in pixels: 190 dpi at the size it is printed."""
+MAX_OPACITY = 0.62
+"""Of the colour at full strength; the anatomy below it stays visible."""
+CONTOUR_SHARE = 0.5
+"""The line is drawn where the map reaches this share of its own maximum over the film."""
+JPEG_QUALITY = 85
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """One finding's heat map over the film.
+
+    `jpeg` is None where the map is nowhere positive: no region speaks for the finding. `maximum` is the
+    map's highest value over the film, `full_strength` the value drawn in the strongest colour (both in
+    logits); `fixed_scale` tells whether that is the same in every study.
+    """
+
+    finding: str
+    jpeg: bytes | None
+    maximum: float
+    full_strength: float
+    fixed_scale: bool
+
+
+def map_on_film(
+    grid: NDArray[np.floating], rows: int, columns: int, spec: InputSpec, size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """A heat map brought from the network's input to the film.
+
+    Args:
+        grid: one finding's map, (grid rows, grid columns), spread evenly over the network's input.
+        rows: of the decoded film; with `columns` it says where the film lay in the input.
+        columns: of the decoded film.
+        spec: the input of the network.
+        size: (height, width) of the result in pixels, covering exactly the film.
+
+    Returns:
+        float32 of shape `size`, in the unit of `grid`, interpolated (bicubic) and never beyond the
+        grid's own extremes.
+    """
+    box = content_box(rows, columns, spec)
+    down, across = grid.shape[0] / spec.height, grid.shape[1] / spec.width
+    # A float16 map may hold infinities where the model's logits overflowed it; they are drawn as the extremes.
+    finite = np.nan_to_num(grid.astype(np.float32), nan=0.0, posinf=6e4, neginf=-6e4)
+    film = Image.fromarray(finite).resize(
+        (size[1], size[0]),
+        Image.Resampling.BICUBIC,
+        box=(
+            box.left * across,
+            box.top * down,
+            (box.left + box.width) * across,
+            (box.top + box.height) * down,
+        ),
+    )
+    return np.clip(np.asarray(film), finite.min(), finite.max())
+
+
+def draw_overlay(
+    film: Image.Image,
+    finding: str,
+    film_map: NDArray[np.float32],
+    full_strength: float | None,
+    side: int = OVERLAY_SIDE,
+) -> Overlay:
+    """Lay a map over the film.
+
+    Args:
+        film: grey picture ("L") of the film, of the shape of `film_map`; see `overlay_film`.
+        film_map: from `map_on_film`, in logits.
+        full_strength: value drawn in the strongest colour; None takes this map's own maximum.
+    """
+    maximum = float(film_map.max())
+    scale = full_strength if full_strength is not None else maximum
+    if maximum <= 0.0:
+        return Overlay(finding, None, maximum, scale, full_strength is not None)
+    strength = np.rint(np.clip(film_map * (255.0 / scale), 0.0, 255.0)).astype(np.uint8)
+    picture = _blend(film, Image.fromarray(strength))
+    _draw_contour(picture, film_map >= CONTOUR_SHARE * maximum)
+    return Overlay(finding, to_jpeg(picture), maximum, scale, full_strength is not None)
+
+
+def overlay_film(display: Image.Image, side: int = OVERLAY_SIDE) -> Image.Image:
+    """The display picture as 8-bit grey with its longest side at most `side`, aspect ratio kept."""
+    film = display.convert("L")
+    film.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return film
+
+
+def to_jpeg(picture: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
+    """Baseline JPEG; WeasyPrint puts it into a PDF as it is."""
+    data = io.BytesIO()
+    picture.save(data, "JPEG", quality=quality)
+    return data.getvalue()
+
+
+@lru_cache(maxsize=1)
+def colour_scale() -> bytes:
+    """The legend: a JPEG strip from no evidence (left) to full strength, as it looks over mid-grey film."""
+    strength = np.tile(np.arange(256, dtype=np.uint8), (20, 1))
+    return to_jpeg(_blend(Image.new("L", (256, 20), 90), Image.fromarray(strength)), quality=92)
+
+
+@lru_cache(maxsize=1)
+def _opacity_table() -> list[int]:
+    """Opacity (0 to 255) by strength (0 to 255): rises with the square root, so weak evidence still shows."""
+    return [round(255 * MAX_OPACITY * (strength / 255) ** 0.75) for strength in range(256)]
+
+
+def _blend(film: Image.Image, strength: Image.Image) -> Image.Image:
+    """Colour by strength over grey film, more opaque the stronger."""
+    colours = strength.copy()
+    colours.putpalette(INFERNO)
+    return Image.composite(colours.convert("RGB"), film.convert("RGB"), strength.point(_opacity_table()))
+
+
+def _draw_contour(picture: Image.Image, inside: NDArray[np.bool_]) -> None:
+    """A white line with a dark rim along the edge of `inside`: both are seen in grey print, on bone or lung."""
+    once = _eroded(inside)
+    twice = _eroded(once)
+    rim = (inside & ~once) | (_eroded(twice) ^ _eroded(_eroded(twice)))
+    line = once & ~_eroded(twice)
+    picture.paste((0, 0, 0), mask=_mask(rim))
+    picture.paste((255, 255, 255), mask=_mask(line))
+
+
+def _eroded(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Without its outermost pixels; the border of the picture is no edge."""
+    padded = np.pad(inside, 1, mode="edge")
+    return inside & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+
+
+def _mask(chosen: NDArray[np.bool_]) -> Image.Image:
+    return Image.fromarray(chosen.astype(np.uint8) * 255)

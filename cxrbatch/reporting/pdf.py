@@ -1,0 +1,118 @@
+"""PDF by WeasyPrint, fast and closed: one layout pass, and nothing is fetched but the report's own pictures.
+
+WeasyPrint holds a whole document in memory and frees it slowly: one PDF at a time, in worker processes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weasyprint import CSS, HTML
+from weasyprint.text.fonts import FontConfiguration
+from weasyprint.urls import URLFetcher, URLFetcherResponse
+
+from cxrbatch.reporting.content import PageSize
+from cxrbatch.reporting.rendering import templates, to_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SCHEME = "picture:"
+"""Pictures are named ``picture:NAME`` in PDF templates."""
+
+_MIME = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".svg": "image/svg+xml"}
+_page_counts: dict[tuple[object, ...], int] = {}
+
+# WeasyPrint warns of every CSS property of a site's style sheet that it does not know: not the log of a night.
+logging.getLogger("weasyprint").setLevel(logging.ERROR)
+
+
+class PdfError(ValueError):
+    """A PDF template asks for something it may not have."""
+
+
+class PictureFetcher(URLFetcher):  # type: ignore[misc]
+    """Gives out the pictures it holds, from memory, and refuses every other URL, network and files alike."""
+
+    def __init__(self, pictures: Mapping[str, bytes]) -> None:
+        super().__init__(allowed_protocols=[SCHEME.rstrip(":")], allow_redirects=False)
+        self._pictures = pictures
+        self.refused: list[str] = []
+
+    def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> URLFetcherResponse:
+        name = url.removeprefix(SCHEME)
+        if not url.startswith(SCHEME) or name not in self._pictures:
+            self.refused.append(url[:200])
+            raise ValueError(f"'{url[:200]}' is none of the report's own pictures.")
+        mime = _MIME.get(Path(name).suffix.lower(), "application/octet-stream")
+        return URLFetcherResponse(url, self._pictures[name], {"Content-Type": mime})
+
+
+def write_pdf(
+    page: Callable[[int], str],
+    pictures: Mapping[str, bytes],
+    style: str,
+    page_size: PageSize,
+    site: Path | None,
+    shape: tuple[object, ...],
+) -> bytes:
+    """A PDF of the HTML that `page` gives for an expected number of pages ("page n of m").
+
+    WeasyPrint's own ``counter(pages)`` lays everything out twice. Reports of the same `shape` (number of
+    images, overlays, lines) have the same number of pages, so the last one's is expected, and only a wrong guess costs
+    a second pass.
+
+    Args:
+        page: called with the expected number of pages.
+        pictures: by the name they have after ``picture:``.
+        style: name of the style sheet in the templates folder.
+        shape: what the number of pages depends on.
+
+    Raises:
+        PdfError: the template refers to something other than `pictures`.
+    """
+    key = (style, page_size, site, *shape)
+    expected = _page_counts.get(key, 1)
+    for _ in range(3):  # the number itself may move a line break; it settles at once
+        fetcher = PictureFetcher(pictures)
+        document = HTML(string=to_bytes(page(expected)), encoding="utf-8", url_fetcher=fetcher).render(
+            font_config=_fonts(), stylesheets=_style_sheets(style, page_size, site)
+        )
+        if fetcher.refused:
+            raise PdfError(
+                f"A PDF template asks for '{fetcher.refused[0]}', which is none of the report's own pictures "
+                f"({', '.join(sorted(pictures)) or 'it has none'}): refer to them as {SCHEME}NAME."
+            )
+        _page_counts[key] = pages = len(document.pages)
+        if pages == expected:
+            break
+        expected = pages
+    result: bytes = document.write_pdf()
+    return result
+
+
+@lru_cache(maxsize=1)
+def _fonts() -> FontConfiguration:
+    return FontConfiguration()
+
+
+@lru_cache(maxsize=8)
+def _style_sheets(style: str, page_size: PageSize, site: Path | None) -> list[CSS]:
+    """Parsed once per process; a style sheet that fetches anything is refused like a page that does."""
+    environment = templates(site)
+    assert environment.loader is not None
+    source = environment.loader.get_source(environment, style)[0]
+    fetcher = PictureFetcher({})
+    sheets = [
+        CSS(string=text, url_fetcher=fetcher, font_config=_fonts())
+        for text in (source, f"@page {{ size: {page_size.value} }}")
+    ]
+    if fetcher.refused:
+        raise PdfError(
+            f"The style sheet '{style}' asks for '{fetcher.refused[0]}': it may not load anything."
+        )
+    return sheets

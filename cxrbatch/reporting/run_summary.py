@@ -1,0 +1,37 @@
+"""The content of run.json as lines of a table, whatever keys a version of it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def count_lines(run: Mapping[str, object]) -> list[tuple[str, str]]:
+    """The counts of a run, name and number; nested counts as "screened out, not chest"."""
+    counts = run.get("counts")
+    return flat_lines(counts) if isinstance(counts, Mapping) else []
+
+
+def flat_lines(table: Mapping[str, object], above: str = "") -> list[tuple[str, str]]:
+    """A nested table as lines of text, in its own order; empty values are left out.
+
+    Names are written as words, numbers without a tail of digits.
+    """
+    lines: list[tuple[str, str]] = []
+    for key, value in table.items():
+        name = str(key).replace("_", " ")
+        full = f"{above}, {name}" if above else name
+        if isinstance(value, Mapping):
+            lines.extend(flat_lines(value, full))
+        elif value is not None and value not in ("", (), []):
+            lines.append((full, _text(value)))
+    return lines
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_text(item) for item in value)
+    return str(value)
