@@ -1,8 +1,8 @@
 """The colour map of heat maps, as a table: nothing is imported for it when a report is made.
 
-matplotlib's ``inferno`` (S. van der Walt and N. Smith, 2015, CC0), perceptually uniform: equal steps of evidence
-look equal, and brightness rises with them, so that it also reads in grey print. Its darkest quarter is left
-out, as black over a film would look like lung.
+matplotlib's ``inferno`` (S. van der Walt and N. Smith, 2015, CC0), perceptually uniform: equal steps of
+evidence look equal, and brightness rises with them, so that it also reads in grey print. Its darkest
+quarter is left out, as black over a film would look like lung.
 """
 
 from __future__ import annotations

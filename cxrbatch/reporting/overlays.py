@@ -61,7 +61,7 @@ def map_on_film(
     """
     box = content_box(rows, columns, spec)
     down, across = grid.shape[0] / spec.height, grid.shape[1] / spec.width
-    # A float16 map may hold infinities where the model's logits overflowed it; they are drawn as the extremes.
+    # A float16 map may hold infinities where the logits overflowed it; they are drawn as the extremes.
     finite = np.nan_to_num(grid.astype(np.float32), nan=0.0, posinf=6e4, neginf=-6e4)
     film = Image.fromarray(finite).resize(
         (size[1], size[0]),
@@ -81,7 +81,6 @@ def draw_overlay(
     finding: str,
     film_map: NDArray[np.float32],
     full_strength: float | None,
-    side: int = OVERLAY_SIDE,
 ) -> Overlay:
     """Lay a map over the film.
 
@@ -123,7 +122,7 @@ def colour_scale() -> bytes:
 
 @lru_cache(maxsize=1)
 def _opacity_table() -> list[int]:
-    """Opacity (0 to 255) by strength (0 to 255): rises with the square root, so weak evidence still shows."""
+    """Opacity (0 to 255) by strength (0 to 255): rises a little faster than strength at first."""
     return [round(255 * MAX_OPACITY * (strength / 255) ** 0.75) for strength in range(256)]
 
 
@@ -135,7 +134,7 @@ def _blend(film: Image.Image, strength: Image.Image) -> Image.Image:
 
 
 def _draw_contour(picture: Image.Image, inside: NDArray[np.bool_]) -> None:
-    """A white line with a dark rim along the edge of `inside`: both are seen in grey print, on bone or lung."""
+    """A white line with a dark rim along the edge of `inside`: both are seen in grey print."""
     once = _eroded(inside)
     twice = _eroded(once)
     rim = (inside & ~once) | (_eroded(twice) ^ _eroded(_eroded(twice)))

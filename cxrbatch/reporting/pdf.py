@@ -27,7 +27,7 @@ SCHEME = "picture:"
 _MIME = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".svg": "image/svg+xml"}
 _page_counts: dict[tuple[object, ...], int] = {}
 
-# WeasyPrint warns of every CSS property of a site's style sheet that it does not know: not the log of a night.
+# WeasyPrint warns of every CSS property that it does not know: nothing for the log of a night.
 logging.getLogger("weasyprint").setLevel(logging.ERROR)
 
 
@@ -35,7 +35,7 @@ class PdfError(ValueError):
     """A PDF template asks for something it may not have."""
 
 
-class PictureFetcher(URLFetcher):  # type: ignore[misc]
+class PictureFetcher(URLFetcher):
     """Gives out the pictures it holds, from memory, and refuses every other URL, network and files alike."""
 
     def __init__(self, pictures: Mapping[str, bytes]) -> None:
@@ -63,8 +63,8 @@ def write_pdf(
     """A PDF of the HTML that `page` gives for an expected number of pages ("page n of m").
 
     WeasyPrint's own ``counter(pages)`` lays everything out twice. Reports of the same `shape` (number of
-    images, overlays, lines) have the same number of pages, so the last one's is expected, and only a wrong guess costs
-    a second pass.
+    images, overlays, lines) have the same number of pages, so the last one's is expected, and only a wrong
+    guess costs a second pass.
 
     Args:
         page: called with the expected number of pages.

@@ -64,7 +64,6 @@ def write_worklist(
 def worklist_entry(place: int, row: WorklistRow, card: Card) -> Entry:
     """What the worklist and the audit show of one study."""
     lines = finding_lines(card, row.study.highest)
-    by_name = {line.name: line for line in lines}
     images = row.study.images
     views = tuple(dict.fromkeys(image.header.view.value for image in images))
     notes = [note for image in images for note in (*image.notes, *image.header.notes)]
@@ -73,7 +72,7 @@ def worklist_entry(place: int, row: WorklistRow, card: Card) -> Entry:
     return Entry(
         place=place,
         row=row,
-        flagged=tuple(by_name[name] for name in row.flagged),
+        flagged=tuple(line for line in lines if line.name in row.flagged),
         top=lines[0],
         notes=tuple(dict.fromkeys(notes)),
         views=views,
