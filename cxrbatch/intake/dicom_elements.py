@@ -19,7 +19,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
-from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
+from pydicom.valuerep import TEXT_VR_DELIMS
 
 from cxrbatch.intake.reasons import Reason
 
@@ -79,14 +79,13 @@ class DicomElements:
     def texts(self, keyword: str) -> tuple[str, ...]:
         """All values as text."""
         value = self._bytes(keyword)
-        return (
-            tuple(_clean(part) for part in self._decoded(value, TEXT_VR_DELIMS).split("\\")) if value else ()
-        )
+        return tuple(_clean(part) for part in self._decoded(value).split("\\")) if value else ()
 
     def person_name(self, keyword: str) -> str:
         """A person's name as in DICOM, with ``^`` between its parts and ``=`` between its spellings."""
-        groups = self._bytes(keyword).split(b"=")
-        return "=".join(_clean(self._decoded(group, PN_DELIMS)) for group in groups).rstrip("=")
+        # Decoded as a whole: in ISO 2022 a byte of a character may look like '='.
+        name = self._decoded(self._bytes(keyword)).split("\\")[0]
+        return "=".join(_clean(group) for group in name.split("=")).rstrip("=")
 
     def uid(self, keyword: str) -> str:
         """A UID, or whatever text stands in its place."""
@@ -98,6 +97,8 @@ class DicomElements:
         value = self._bytes(keyword)
         if element is None or not value:
             return None
+        if isinstance(element.value, int):
+            return int(element.value)
         order = "<" if getattr(element, "is_little_endian", True) else ">"
         if getattr(element, "VR", None) not in _TEXT_NUMBERS.get(keyword, _NUMBER_TEXT_VRS):
             if len(value) in (2, 4):
@@ -141,7 +142,7 @@ class DicomElements:
             return value if len(value) <= MAX_VALUE_BYTES else b""
         return b"" if value is None else str(value).encode("utf-8", "replace")
 
-    def _decoded(self, value: bytes, delimiters: set[int]) -> str:
+    def _decoded(self, value: bytes) -> str:
         if value.isascii() and b"\x1b" not in value:
             return value.decode("ascii")
         if self._encodings == [default_encoding]:
@@ -153,7 +154,7 @@ class DicomElements:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return decode_bytes(value, self._encodings, delimiters)
+                return decode_bytes(value, self._encodings, TEXT_VR_DELIMS)
         except (LookupError, ValueError):
             return value.decode("latin-1")
 
@@ -172,8 +173,11 @@ def _tag(keyword: str) -> int:
 
 def _clean(text: str) -> str:
     """Printable text for tables and reports: no control characters, no half surrogates, no padding."""
-    kept = (" " if c in "\r\n\t\f" else c for c in text if c.isprintable() or c in " \r\n\t\f\u3000")
+    kept = (c if c.isprintable() or c in _KEPT else " " if c.isspace() else "" for c in text)
     return "".join(kept).strip()
+
+
+_KEPT = "\u3000\u200c\u200d"  # the ideographic space, and the joiners that some scripts spell with
 
 
 def _encodings(element: Any, dataset: Dataset) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pydicom.config import IGNORE
 from pydicom.uid import UID
 
 DICOMDIR = "1.2.840.10008.1.3.10"
@@ -80,9 +81,9 @@ def has_no_image(uid: str) -> bool:
 
 def is_image(uid: str) -> bool:
     """A standard class whose objects are images."""
-    return "Image Storage" in UID(uid).name if uid else False
+    return "Image Storage" in name_of(uid)
 
 
 def name_of(uid: str) -> str:
     """The standard's name of a class, or the UID itself."""
-    return str(UID(uid).name)
+    return str(UID(uid, IGNORE).name) if uid else "blank"

@@ -44,45 +44,49 @@ def find_view(position: str, codes: Sequence[Code], orientation: Sequence[str]) 
     return NO_VIEW
 
 
-_WORDS = (
-    # Decubitus films show the chest from the front, but lying on a side, which no model here has seen:
-    # they count with the laterals. LLD and RLD are PS3.3, C.8.11.5.1.1.
-    (
-        View.LATERAL,
-        {"LL", "RL", "LLD", "RLD", "LAT", "LATERAL", "LLAT", "RLAT", "DECUBITUS", "DECUB", "DECUBITO"},
-    ),
-    (
-        View.LATERAL,
-        {"XTABLE", "CROSSTABLE", "SEITLICH", "PROFIL", "PERFIL", "LATERALE", "SAGITTAL", "LATEROLATERAL"},
-    ),
-    (View.LATERAL, {"ML", "LM", "LATERO", "LATEROMEDIAL", "MEDIOLATERAL"}),
-    (
-        View.OBLIQUE,
-        {"OBLIQUE", "OBL", "OBLI", "RAO", "LAO", "RPO", "LPO", "RLO", "LLO", "OBLICUA", "OBLIQUO"},
-    ),
-    (View.OBLIQUE, {"MLO", "LMO", "SCHRAEG", "SCHRÄG"}),
-    (View.PA, {"PA", "POSTEROANTERIOR", "PAVIEW", "CHESTPA", "PASTANDING", "PAERECT", "PAUPRIGHT"}),
-    (View.AP, {"AP", "ANTEROPOSTERIOR", "APSUPINE", "APPORTABLE", "APERECT", "APUPRIGHT", "CHESTAP"}),
-    (View.FRONTAL, {"FRONTAL", "FRONT", "FACE"}),
+_LATERAL = frozenset(
+    {"LL", "RL", "LAT", "LATERAL", "LATERALE", "LLAT", "RLAT", "SEITLICH", "PROFIL", "PERFIL", "SAGITTAL"}
+    | {"LATEROLATERAL", "LATEROMEDIAL", "MEDIOLATERAL", "ML", "LM"}
+)
+# Decubitus films (PS3.3, C.8.11.5.1.1: LLD, RLD) show the chest from the front, but lying on a side, as
+# the films that models learn from do not: they count with the laterals, as cross-table films do.
+_LYING = frozenset({"LLD", "RLD", "DECUBITUS", "DECUB", "DECUBITO", "XTABLE", "CROSSTABLE"})
+_OBLIQUE = frozenset(
+    {"OBLIQUE", "OBL", "OBLI", "OBLICUA", "OBLIQUO", "SCHRÄG", "SCHRAEG", "MLO", "LMO"}
+    | {"RAO", "LAO", "RPO", "LPO", "RLO", "LLO"}
+)
+_PA = frozenset({"PA", "POSTEROANTERIOR", "CHESTPA", "PAERECT", "PAUPRIGHT", "PASTANDING"})
+_AP = frozenset({"AP", "ANTEROPOSTERIOR", "CHESTAP", "APERECT", "APUPRIGHT", "APSUPINE", "APPORTABLE"})
+_FRONTAL = frozenset({"FRONTAL", "FRONT", "FACE"})
+
+_SPELLINGS = (
+    (re.compile(r"POSTER\w*[\W_]+ANTER\w*|\bP[-./_ >]+A\b"), " PA "),
+    (re.compile(r"ANTER\w*[\W_]+POSTER\w*|\bA[-./_ >]+P\b"), " AP "),
+    (re.compile(r"\b(X|CROSS)[-_ ]+TABLE"), " XTABLE "),
 )
 
 
 def view_of_words(text: str) -> View:
-    """The view that a free text names. Lateral and oblique words win over frontal ones ('AP OBLIQUE')."""
+    """The view that a free text names.
+
+    'AP OBLIQUE' is oblique. 'PA AND LATERAL' names an examination rather than a view, so it tells
+    nothing of this image; of a text that names both PA and AP only 'frontal' is left.
+    """
     normal = text.upper()
-    for pair, word in (
-        (r"POSTER\w*[\W_]+ANTER\w*", "PA"),
-        (r"ANTER\w*[\W_]+POSTER\w*", "AP"),
-        (r"\bP[-./_ >]+A\b", "PA"),
-        (r"\bA[-./_ >]+P\b", "AP"),
-        (r"\b(X|CROSS)[-_ ]+TABLE", "XTABLE"),
-    ):
-        normal = re.sub(pair, f" {word} ", normal)
-    tokens = set(re.findall(r"[^\W\d_]+", normal))
-    named = [view for view, words in _WORDS if tokens & words]
-    if {View.PA, View.AP} <= set(named):
-        return View.FRONTAL if named[0] in (View.PA, View.AP) else named[0]
-    return named[0] if named else View.UNKNOWN
+    for spelling, word in _SPELLINGS:
+        normal = spelling.sub(word, normal)
+    words = set(re.findall(r"[^\W\d_]+", normal))
+    is_pa, is_ap = bool(words & _PA), bool(words & _AP)
+    is_frontal = is_pa or is_ap or bool(words & _FRONTAL)
+    if words & _LYING:
+        return View.LATERAL
+    if words & _OBLIQUE:
+        return View.OBLIQUE
+    if words & _LATERAL:
+        return View.UNKNOWN if is_frontal else View.LATERAL
+    if is_pa != is_ap:
+        return View.PA if is_pa else View.AP
+    return View.FRONTAL if is_frontal else View.UNKNOWN
 
 
 _CODES = {
@@ -99,7 +103,7 @@ _CODES = {
         *("399312000", "399059000", "399160007", "260427002", "260426006", "399099002", "399368009"),
         *("399004004", "399225005", "399288005", "399132005", "399325008"),
         *("R-102C1", "R-10238", "R-10234", "R-10220", "R-40985", "R-10212", "R-10210", "R-10208", "R-10216"),
-        *("R-10204", "R-40783", "R-10230", "R-10226", "R-10246", "R-10248", "R-10250", "R-10252"),
+        *("R-10204", "R-40783", "R-40782", "R-10230", "R-10226", "R-10246", "R-10248", "R-10250", "R-10252"),
         *("R-10254",),
     },
 }

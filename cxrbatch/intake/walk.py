@@ -51,8 +51,8 @@ def walk(
     Raises:
         InputNotFoundError: an input does not exist. Raised by this call, not while iterating.
     """
-    roots = sorted((_root(os.fspath(name)) for name in inputs), key=_path_order)
-    return _Walk(_without_overlaps(roots), exclude).files()
+    roots = {root.path: root for root in (_root(os.fspath(name)) for name in inputs)}
+    return _Walk(sorted(roots.values(), key=_path_order), exclude).files()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +87,6 @@ def _is_same(path: str, found: os.stat_result) -> bool:
         return False
 
 
-def _without_overlaps(roots: Sequence[_Entry]) -> list[_Entry]:
-    """Drops repeated inputs, and folders that are reached from another input anyway."""
-    real = {root.path: os.path.realpath(root.path) for root in roots}
-    folders = {real[root.path] for root in roots if root.is_folder}
-    kept: dict[str, _Entry] = {}
-    seen_folders: set[str] = set()
-    for root in roots:
-        where = real[root.path] if root.is_folder else root.path
-        if _is_below(where, folders) or (root.is_folder and where in seen_folders):
-            continue
-        if root.is_folder:
-            seen_folders.add(where)
-        kept.setdefault(root.path, root)
-    return list(kept.values())
-
-
 def _is_below(path: str, folders: set[str]) -> bool:
     parent = os.path.dirname(path)
     while parent != path:
@@ -112,6 +96,14 @@ def _is_below(path: str, folders: set[str]) -> bool:
     return False
 
 
+def _identity(folder: str | os.PathLike[str]) -> tuple[int, int] | None:
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class _Walk:
     """One walk: which folders it has entered, and which it must not."""
 
@@ -119,16 +111,15 @@ class _Walk:
         self._roots = roots
         self._real_roots = {os.path.realpath(root.path) for root in roots if root.is_folder}
         self._entered: set[tuple[int, int]] = set()
-        for folder in exclude:
-            try:
-                found = os.stat(folder)
-            except OSError:
-                continue  # not there (yet): nothing to leave out
-            self._entered.add((found.st_dev, found.st_ino))
+        self._excluded = {_identity(folder) for folder in exclude}
 
     def files(self) -> Iterator[SourceFile | Rejection]:
-        # An explicit stack: a tree may be deeper than Python's recursion limit.
-        stack = list(reversed(self._roots))
+        for root in self._roots:
+            if root.is_folder or _identity(os.path.dirname(root.path)) not in self._entered:
+                yield from self._below(root)
+
+    def _below(self, root: _Entry) -> Iterator[SourceFile | Rejection]:
+        stack = [root]  # and no recursion: a tree may be deeper than Python allows
         while stack:
             entry = stack.pop()
             if not entry.is_folder:
@@ -146,22 +137,25 @@ class _Walk:
     def _listing(self, folder: str) -> list[_Entry]:
         found = os.stat(folder)
         identity = (found.st_dev, found.st_ino)
-        if identity in self._entered:
+        if identity in self._entered or identity in self._excluded:
             return []
-        self._entered.add(identity)
         entries = []
         with os.scandir(folder) as listing:
             for item in listing:
                 is_folder = _is_folder(item)
-                if is_folder and item.is_symlink() and self._comes_anyway(item.path):
+                if is_folder and item.is_symlink() and not self._leads_elsewhere(item.path):
                     continue
                 entries.append(_Entry(item.path, is_folder))
+        self._entered.add(identity)
         return sorted(entries, key=_path_order)
 
-    def _comes_anyway(self, link: str) -> bool:
-        """Whether a link's target lies below an input, so that its files are met by their real paths."""
+    def _leads_elsewhere(self, link: str) -> bool:
+        """Whether a link's target neither lies below an input, where its files are met by their real
+        paths, nor holds an input, which would make the walk escape upwards."""
         target = os.path.realpath(link)
-        return target in self._real_roots or _is_below(target, self._real_roots)
+        if target in self._real_roots or _is_below(target, self._real_roots):
+            return False
+        return not any(_is_below(root, {target}) for root in self._real_roots)
 
 
 def _is_folder(item: os.DirEntry[str]) -> bool:
