@@ -82,7 +82,7 @@ def draw_anatomy(rng: np.random.Generator, view: str, height: float, sex: str, c
     """
     ap = view == "AP"
     apex = float(rng.uniform(4.2, 5.6)) + (height - 36) * 0.35
-    lung_height = float(rng.uniform(22.5, 25.5)) - (2.0 if ap else 0.0) - (1.0 if sex == "F" else 0.0)
+    lung_height = float(rng.uniform(24.5, 27.5)) - (2.0 if ap else 0.0) - (1.0 if sex == "F" else 0.0)
     base = apex + lung_height
     right_dome = base - float(rng.uniform(4.6, 5.8))
     return Anatomy(

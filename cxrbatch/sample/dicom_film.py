@@ -119,7 +119,11 @@ def _add_pixels(ds: Dataset, film: Plane, encoding: Encoding, spacing: float) ->
     if encoding.modality == "DX":
         raw = encoding.tone is Tone.RAW
         ds.PresentationIntentType = "FOR PROCESSING" if raw else "FOR PRESENTATION"
-        ds.PixelIntensityRelationship, ds.PixelIntensityRelationshipSign = ("LIN", 1) if raw else ("LOG", -1)
+        # -1: higher stored values mean fewer quanta (PS3.3 C.8.11.3.1.2).
+        sign = 1 if encoding.inverted else -1
+        ds.PixelIntensityRelationship, ds.PixelIntensityRelationshipSign = (
+            ("LIN", 1) if raw else ("LOG", sign)
+        )
         # With MONOCHROME1 the standard wants INVERSE (PS3.3 C.8.11.3): the same inversion, not a second one.
         ds.PresentationLUTShape = "INVERSE" if encoding.inverted else "IDENTITY"
         ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = 0, 1, "US"

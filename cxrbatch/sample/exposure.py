@@ -42,7 +42,7 @@ def expose(
     beam = smooth(beam, 0.012 * px_per_cm) + SCATTER_SHARE * smooth(beam, SCATTER_CM * px_per_cm)
     beam = np.clip(resize(beam, *shape), 1e-6, None)
     grain = smooth(rng.standard_normal(shape, dtype=np.float32), 0.55)
-    noisy = beam + np.sqrt(beam / quanta) * grain * 2.0
+    noisy = beam + np.sqrt(beam / quanta) * (grain / grain.std())
     return -np.log(np.clip(noisy, 1e-5, None)).astype(np.float32)
 
 

@@ -44,7 +44,7 @@ def _lungs(grid: Grid) -> Plane:
         q = ((grid.x + 1.0) / 13.5) ** 2 + ((grid.y - low) / (13.6 - shift)) ** 2
         domes += chord(q.astype(np.float32), 8.5)
     heart = chord(ellipse(grid, (-4.6, APEX + 15.0), (6.4, 4.6), 0.9), 6.0)
-    hila = chord(ellipse(grid, (1.0, APEX + 10.0), (1.6, 2.2)), 3.0)
+    hila = 2.6 * np.exp(-ellipse(grid, (1.0, APEX + 10.0), (1.3, 1.9)))
     below = smoothstep(grid.y, APEX + HEIGHT - 1.0, APEX + HEIGHT + 1.5) * 60
     return np.clip(cavity - domes - heart - hila - below, 0, None).astype(np.float32)
 

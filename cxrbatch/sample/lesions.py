@@ -125,7 +125,7 @@ def consolidation(scene: Scene, rng: np.random.Generator) -> tuple[Tissue, Mask]
         end = (cx + float(rng.normal(0, 0.5)) * radius, cy + float(rng.normal(0, 0.5)) * radius)
         tubes.stroke([(hx, hy), ((hx + end[0]) / 2, (hy + end[1]) / 2 + 0.4), end], 0.22, 0.4, caps=False)
     share = 0.6 * patch * (1 - tubes.plane(0.05 * grid.px_per_cm)) * _half(scene, side)
-    return _displace(scene.tissue, share.astype(np.float32)), share > 0.12
+    return _displace(scene.tissue, share.astype(np.float32)), share > 0.06
 
 
 PLANTERS: dict[str, Callable[[Scene, np.random.Generator], tuple[Tissue, Mask]]] = {

@@ -11,10 +11,10 @@ NOTICE = "PHANTOM - SYNTHETIC, NOT A PATIENT"
 
 
 def notice_box(rows: int, cols: int) -> tuple[int, int, int, int]:
-    """(top, bottom, left, right) in pixels of the corner that holds the notice."""
+    """(top, bottom, left, right) in pixels of the strip at whose left end the notice stands."""
     margin = max(4, rows // 100)
     height = max(10, round(rows / 64))
-    return rows - margin - height - 4, rows - margin, margin, round(cols * 0.52)
+    return rows - margin - height - 4, rows - margin, margin, cols - margin
 
 
 def burn_in(film: Plane, marker: str = "L") -> Plane:

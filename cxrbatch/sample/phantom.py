@@ -63,7 +63,9 @@ def frontal(
         raise ValueError(f"Cannot plant {unknown[0]!r}: the phantom knows {', '.join(FINDINGS)}.")
     shape_rng, heart_rng, tissue_rng, beam_rng = streams(seed, "body", "heart", "tissue", "beam")
     normal, large = float(heart_rng.uniform(0.41, 0.47)), float(heart_rng.uniform(0.59, 0.66))
-    grid = make_grid(*working_shape(*size), FILM_CM)
+    # People differ in size and exposures in hardness.
+    zoom, hardness = float(shape_rng.uniform(0.96, 1.08)), float(beam_rng.uniform(-0.18, 0.18))
+    grid = make_grid(*working_shape(*size), FILM_CM * zoom)
     body = draw_anatomy(shape_rng, view, grid.height, sex, ctr=large if "Cardiomegaly" in wanted else normal)
     lung, heart, thorax = lungs(grid, body)
     tree = vessels(grid, body, tissue_rng) * smoothstep(lung, 0, 4)
@@ -82,8 +84,9 @@ def frontal(
             continue
         (lesion_rng,) = streams(seed, name)
         tissue, masks[name] = PLANTERS[name](Scene(grid, body, tissue), lesion_rng)
-    px_per_cm = min(size) / FILM_CM
-    film = render(expose(attenuation(tissue), size, px_per_cm, beam_rng), px_per_cm)
+    px_per_cm = min(size) / (FILM_CM * zoom)
+    signal = expose(attenuation(tissue), size, px_per_cm, beam_rng)
+    film = render(signal, px_per_cm, low=0.35 + hardness, high=3.65 + hardness)
     return Phantom(
         film=burn_in(film),
         px_per_cm=px_per_cm,
