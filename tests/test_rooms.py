@@ -24,6 +24,7 @@ JOINERS = {"cli", "config", "doctor", "night", "request", "training"}
 ALONE: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"cli"},
+    "chatter": set(),
     "progress": set(),
     "resources": set(),
     "stopping": set(),
