@@ -64,7 +64,7 @@ class DicomElements:
 
     def __init__(self, dataset: Dataset, transfer_syntax: str = "", has_pixel_data: bool = False) -> None:
         self._dataset = dataset
-        self._raw = {int(element.tag): element for element in dataset.elements()}
+        self._raw = {int(element.tag): element for element in dataset.values()}  # as read: not converted
         self._encodings = _encodings(self._raw.get(0x00080005), dataset)
         self.transfer_syntax = transfer_syntax
         self.has_pixel_data = has_pixel_data
@@ -225,8 +225,8 @@ def read_elements(file: BinaryIO, keywords: tuple[str, ...]) -> DicomElements:
             defer_size=MAX_VALUE_BYTES,
             specific_tags=[BaseTag(_tag(keyword)) for keyword in keywords],
         )
-    if "SOPClassUID" in keywords and _tag("SOPClassUID") not in dataset:
-        dataset.SOPClassUID = meta.uid("MediaStorageSOPClassUID")
+        if "SOPClassUID" in keywords and _tag("SOPClassUID") not in dataset:
+            dataset.SOPClassUID = meta.uid("MediaStorageSOPClassUID")
     return DicomElements(dataset, syntax, stop.found)
 
 

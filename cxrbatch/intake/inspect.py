@@ -19,7 +19,7 @@ from cxrbatch.intake.screening import notes, screen
 def inspect(source: SourceFile) -> Candidate | Rejection | Ignored:
     """What becomes of one file by its content and header. Never raises; reads no pixels.
 
-    May run in a worker process: it imports neither TensorFlow nor a codec.
+    May run in a worker process: it imports no TensorFlow.
     """
     try:
         return _inspect(source)
