@@ -25,7 +25,7 @@ def _check(subject: Subject, runtime: Literal["openvino", "keras"]) -> Outcome:
     try:
         bundle = open_bundle(subject.model)
         load_predictor(bundle, runtime)
-    except BundleError as error:
+    except (BundleError, FileNotFoundError) as error:
         return problem(
             str(error), "Install cxrbatch again, or give another --model (see `cxrbatch model list`)."
         )
