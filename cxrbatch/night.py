@@ -23,6 +23,7 @@ import numpy as np
 from cxrbatch import __version__
 from cxrbatch.bundles.bundle import Bundle, open_bundle
 from cxrbatch.bundles.card import Card
+from cxrbatch.chatter import imports_kept_quiet
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import Candidate, Ignored, Rejection, SourceFile, Study
 from cxrbatch.intake.studies import group, percent_encode
@@ -229,8 +230,9 @@ class Night:
 
     def _start_engine(self) -> Engine:
         # Imported here: TensorFlow takes seconds, and a run with nothing to score does not need it.
-        from cxrbatch.scoring.local_engine import LocalEngine
-        from cxrbatch.scoring.predictor import load_predictor
+        with imports_kept_quiet():
+            from cxrbatch.scoring.local_engine import LocalEngine
+            from cxrbatch.scoring.predictor import load_predictor
 
         request = self._request
         begun = self._ledger.fact("arithmetic")

@@ -44,6 +44,7 @@ class RunFolder:
             started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
             self.ledger.record_fact("started", f"{started[:-2]}:{started[-2:]}")
             self.ledger.record_fact("run_id", f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}")
+            self.ledger.commit()
 
     @property
     def run_id(self) -> str:

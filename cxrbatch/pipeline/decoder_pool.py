@@ -63,11 +63,13 @@ class DecoderPool:
         self._ahead = max(2, workers * AHEAD_PER_WORKER)
         self._timeout = timeout
         self._blocks = BlockStore()
+        self._closing = False
         context = multiprocessing.get_context("forkserver")  # TensorFlow's threads do not survive a fork
         self._pool = ProcessPool(max_workers=workers, context=context, initializer=_leave_ctrl_c_to_main)
 
     def close(self) -> None:
-        """End the workers, whatever they are doing."""
+        """End the workers, whatever they are doing; `decode` ends after the films it has."""
+        self._closing = True
         self._pool.stop()
         self._pool.join()
         self._blocks.close()
@@ -77,10 +79,12 @@ class DecoderPool:
         waiting: deque[tuple[FilmFile, SharedBlock | None, Future]] = deque()
         try:
             for file in files:
+                if self._closing:
+                    return
                 waiting.append(self._start(file))
                 if len(waiting) >= self._ahead:
                     yield self._finish(*waiting.popleft())
-            while waiting:
+            while waiting and not self._closing:
                 yield self._finish(*waiting.popleft())
         finally:
             for _, _, future in waiting:

@@ -62,7 +62,9 @@ def batches(
             pixels = [_BLACK] * batch_size
             for file in group:
                 position = file.ordinal % batch_size
-                film = next(decoded)
+                film = next(decoded, None)
+                if film is None:  # the decoders were closed: the run is being stopped
+                    return
                 if isinstance(film, Film):
                     pixels[position] = film.pixels
                     slots[position] = (film.file, film.decoded)
