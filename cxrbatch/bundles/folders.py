@@ -28,7 +28,7 @@ def known() -> dict[str, Path]:
     """Name to folder of every bundle in `search_folders`; the first of a name wins."""
     found: dict[str, Path] = {}
     for folder in search_folders():
-        for card in sorted(folder.glob("*/card.json")):
+        for card in sorted(folder.glob("[!.]*/card.json")):
             found.setdefault(card.parent.name, card.parent)
     return dict(sorted(found.items()))
 

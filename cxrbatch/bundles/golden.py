@@ -7,7 +7,6 @@ on this machine, by this runtime, computes what it computed when the bundle was 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -79,12 +78,6 @@ def _scaled(grey: NDArray[np.float64], spec: InputSpec) -> Floats:
         case _:
             scaled = (grey - 0.5) / 0.25
     return np.repeat(scaled[..., None], spec.channels, axis=-1).astype(np.float32)
-
-
-def make_golden(spec: InputSpec, classify: Callable[[Floats], Floats], mixed: float) -> GoldenPair:
-    """The pair for a network, from its own float32 output; `mixed` is the bound for mixed precision."""
-    picture = golden_input(spec)
-    return GoldenPair(picture, classify(picture), {"float32": FLOAT32_TOLERANCE, "mixed": mixed})
 
 
 def write_golden(path: Path, pair: GoldenPair) -> None:

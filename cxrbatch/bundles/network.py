@@ -6,13 +6,10 @@ from pathlib import Path
 
 import keras
 
-from cxrbatch.bundles.architectures import ARCHITECTURES, build_architecture
+from cxrbatch.bundles.architectures import ARCHITECTURES, WHOLE_MODEL, build_architecture
 from cxrbatch.bundles.bundle import Bundle
 from cxrbatch.bundles.errors import BundleError
 from cxrbatch.pipeline.input_spec import InputSpec
-
-WHOLE_MODEL = "keras"
-"""The card's architecture when the weights file is a whole ``.keras`` model."""
 
 
 def load_classifier(bundle: Bundle) -> keras.Model:

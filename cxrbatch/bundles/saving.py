@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
 from cxrbatch.bundles import digests
 from cxrbatch.bundles.bundle import CARD_FILE, GOLDEN_FILE, Bundle, open_bundle, write_sums
 from cxrbatch.bundles.card import Card
 from cxrbatch.bundles.errors import BundleError
-from cxrbatch.bundles.golden import Floats, golden_input, make_golden, write_golden
-from cxrbatch.pipeline.input_spec import InputSpec
+from cxrbatch.bundles.golden import FLOAT32_TOLERANCE, GoldenPair, write_golden
+from cxrbatch.bundles.inspection import inspect_network
 
 
 def save_bundle(folder: Path, weights: Path, fields: Mapping[str, Any], replace: bool = False) -> Bundle:
@@ -36,12 +35,7 @@ def save_bundle(folder: Path, weights: Path, fields: Mapping[str, Any], replace:
     try:
         kept = draft / f"weights{_ending(weights)}"
         shutil.copyfile(weights, kept)
-        card = _card(fields, kept)
-        (draft / CARD_FILE).write_text(
-            card.model_dump_json(indent=2, exclude_none=True) + "\n", encoding="utf-8"
-        )
-        _write_golden_pair(draft / GOLDEN_FILE, kept, card)
-        write_sums(draft)
+        _complete(draft, fields, kept)
         draft.chmod(0o755)
         _move_into_place(draft, folder)
     finally:
@@ -49,33 +43,19 @@ def save_bundle(folder: Path, weights: Path, fields: Mapping[str, Any], replace:
     return open_bundle(folder)
 
 
-def golden_output(weights: Path, architecture: str, spec: InputSpec, n_findings: int) -> tuple[Floats, float]:
-    """Golden probabilities of a network, and how far mixed precision departs from them.
-
-    Raises:
-        BundleError: the file does not fit, or the output is NaN or not within 0 and 1.
-    """
-    from cxrbatch.bundles.network import in_mixed_precision, read_network
-
-    model = read_network(weights, architecture, spec, n_findings)
-    for variable in model.weights:
-        if not np.all(np.isfinite(variable.numpy())):
-            raise BundleError(f"{weights}: the weights '{variable.path}' hold NaN or infinite values.")
-    picture = golden_input(spec)
-    exact = np.asarray(model(picture, training=False), np.float32)
-    if not np.all((exact >= 0.0) & (exact <= 1.0)):
-        raise BundleError(
-            f"{weights}: the network's outputs are not probabilities: {exact.min():.3g} to "
-            f"{exact.max():.3g}. It must end in a sigmoid for each finding."
-        )
-    mixed = np.asarray(in_mixed_precision(model, "mixed_bfloat16")(picture, training=False), np.float32)
-    return exact, float(np.max(np.abs(mixed - exact)))
-
-
-def _write_golden_pair(path: Path, weights: Path, card: Card) -> None:
-    exact, deviation = golden_output(weights, card.architecture, card.input, len(card.findings))
-    # Four times what bfloat16, the coarser of the two 16-bit formats, did here; rounding differs by device.
-    write_golden(path, make_golden(card.input, lambda _: exact, mixed=max(4.0 * deviation, 1e-3)))
+def _complete(draft: Path, fields: Mapping[str, Any], weights: Path) -> None:
+    """Inspect the network, then write golden pair, card and sums."""
+    card = _card(fields, weights)
+    found = inspect_network(weights, card.architecture, card.input, len(card.findings))
+    # Four times what bfloat16, the coarser of the 16-bit formats, did here: rounding differs by device.
+    mixed = max(4.0 * found.mixed_deviation, 1e-3)
+    tolerance = {"float32": FLOAT32_TOLERANCE, "mixed": mixed}
+    write_golden(draft / GOLDEN_FILE, GoldenPair(found.input, found.probabilities, tolerance))
+    if not found.has_heat_maps:
+        card = card.model_copy(update={"heat_maps": False, "map_scale": None})
+    text = card.model_dump_json(indent=2, exclude_none=True) + "\n"
+    (draft / CARD_FILE).write_text(text, encoding="utf-8")
+    write_sums(draft)
 
 
 def _card(fields: Mapping[str, Any], weights: Path) -> Card:

@@ -23,6 +23,10 @@ ARCHITECTURES = {
 """The name on the card, and the module that builds it."""
 
 
+WHOLE_MODEL = "keras"
+"""On the card in place of an architecture: the weights file is a whole ``.keras`` model."""
+
+
 def build_architecture(name: str, input_spec: InputSpec, n_findings: int) -> keras.Model:
     """The network `name` with random weights: (n, height, width, channels) -> (n, n_findings) in [0, 1].
 

@@ -1,0 +1,130 @@
+"""``cxrbatch model list | show | add | verify``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from cxrbatch.bundles.bundle import Bundle
+    from cxrbatch.pipeline.input_spec import InputSpec
+
+app = typer.Typer(help="The models that films are scored with.", no_args_is_help=True)
+
+Model = Annotated[str, typer.Argument(help="Name of a model, or the folder of a bundle.")]
+
+BAD_USAGE = 2
+FAILED = 1
+
+
+@app.command("list")
+def list_models() -> None:
+    """Name, version, architecture and folder of every model that can be named."""
+    from cxrbatch.bundles.bundle import list_bundles, read_card
+    from cxrbatch.bundles.errors import BundleError
+
+    for name, folder in list_bundles().items():
+        try:
+            card = read_card(folder)
+        except BundleError as error:
+            typer.echo(f"{name}: {error}", err=True)
+            continue
+        typer.echo(f"{name}\t{card.version}\t{card.architecture}\t{len(card.findings)} findings\t{folder}")
+
+
+@app.command()
+def show(model: Model) -> None:
+    """The model's card and hash, as JSON."""
+    import json
+
+    bundle = _open(model)
+    card = bundle.card.model_dump(mode="json", exclude_none=True)
+    if "training_data" in card:
+        card["training_data"]["patient_id_hashes"] = len(card["training_data"]["patient_id_hashes"])
+    content = {"folder": str(bundle.folder), "sha256": bundle.sha256, "card": card}
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def verify(
+    model: Model,
+    runtime: Annotated[str, typer.Option(help="auto, keras or openvino.")] = "auto",
+) -> None:
+    """Compare the model's files with their hashes, and its output with its golden output."""
+    from cxrbatch.bundles.errors import BundleError
+    from cxrbatch.bundles.folders import find
+
+    if runtime not in ("auto", "keras", "openvino"):
+        _fail(f"--runtime must be auto, keras or openvino; received '{runtime}'.", BAD_USAGE)
+    try:
+        find(model)
+    except BundleError as error:
+        _fail(str(error), BAD_USAGE)
+    from cxrbatch.bundles.bundle import open_bundle
+    from cxrbatch.scoring.predictor import load_predictor
+
+    try:
+        bundle = open_bundle(model)
+        predictor = load_predictor(bundle, runtime)  # type: ignore[arg-type]
+    except BundleError as error:
+        _fail(str(error), FAILED)
+    typer.echo(f"{bundle.card.name} {bundle.card.version} is whole: {bundle.sha256}")
+    typer.echo(f"Its golden output is met by {predictor.runtime_version}, {predictor.threads} threads.")
+
+
+@app.command()
+def add(
+    weights: Annotated[Path, typer.Argument(help="An .h5, .weights.h5 or .keras file.")],
+    name: Annotated[str, typer.Option(help="The new model's name.")],
+    preset: Annotated[str | None, typer.Option(help="coursera-nih or chexnet-keras.")] = None,
+    architecture: Annotated[str | None, typer.Option(help="densenet121 or efficientnet-lite0.")] = None,
+    findings: Annotated[str | None, typer.Option(help="Names in the order of outputs, with commas.")] = None,
+    size: Annotated[int | None, typer.Option(help="Height and width of the input, in pixels.")] = None,
+    channels: Annotated[int, typer.Option(help="Channels of the input.")] = 3,
+    scaling: Annotated[str, typer.Option(help="unit, imagenet, standardise or xrv.")] = "imagenet",
+    fit: Annotated[str, typer.Option(help="pad keeps the aspect ratio, stretch does not.")] = "pad",
+) -> None:
+    """Make a bundle of weights, and check that they fit."""
+    from cxrbatch.bundles.adding import add_bundle
+    from cxrbatch.bundles.errors import BundleError
+
+    names = [part.strip() for part in findings.split(",")] if findings is not None else None
+    spec = _input_spec(size, channels, scaling, fit) if size is not None else None
+    try:
+        bundle = add_bundle(weights, name, preset, architecture, names, spec)
+    except BundleError as error:
+        _fail(str(error), BAD_USAGE)
+    typer.echo(f"{bundle.card.name}: {bundle.folder}, {bundle.sha256}")
+    typer.echo("Its thresholds are placeholders of 0.5: choose them on labelled films.", err=True)
+
+
+def _input_spec(size: int, channels: int, scaling: str, fit: str) -> InputSpec:
+    from pydantic import ValidationError
+
+    from cxrbatch.pipeline.input_spec import InputSpec
+
+    fields = {"height": size, "width": size, "channels": channels, "scaling": scaling, "fit": fit}
+    try:
+        return InputSpec.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = {"height": "size"}.get(str(first["loc"][0]), first["loc"][0])
+        _fail(f"--{option}: {first['msg']}.", BAD_USAGE)
+
+
+def _open(model: str) -> Bundle:
+    from cxrbatch.bundles.bundle import open_bundle
+    from cxrbatch.bundles.errors import BundleError
+
+    try:
+        return open_bundle(model)
+    except BundleError as error:
+        _fail(str(error), BAD_USAGE)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise typer.Exit(code)
