@@ -42,6 +42,7 @@ RELIABLE_CLUSTERS = 50
 GIVEN = "given"
 SAME_DATA = "youden, chosen on the data it is judged on"
 TARGET = 0.9
+IDENTICAL = "alarm: every image has the same score"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class FindingMetrics:
             "calibration_intercept": self.calibration.intercept,
             "calibration_in_the_large": self.calibration.in_the_large,
             "bootstrap_rounds_left_out": self.bootstrap_rounds_left_out,
-            "unreliable": bool(self.warnings) or self.reason is not None,
+            "unreliable": min(self.n_pos, self.n_neg) < RELIABLE_POSITIVES,
             "warnings": list(self.warnings),
         }
         if self.reason is not None:
@@ -215,6 +216,9 @@ def evaluate(
         warnings.append(
             f"{lost} of {rounds} bootstrap rounds had a finding without one class: not in the macro"
         )
+    alike = [row.finding for row in rows if IDENTICAL in row.warnings]
+    if alike:
+        warnings.append(f"{IDENTICAL}: {', '.join(alike)}")
     if any(row.auroc is None for row in rows):
         missing = ", ".join(row.finding for row in rows if row.auroc is None)
         warnings.append(f"not in the macro average, for want of an AUROC: {missing}")
@@ -305,7 +309,7 @@ def _warnings(
     clusters = len(np.unique(patients[known]))
     found: list[str] = []
     if np.ptp(score[known]) == 0:
-        found.append("alarm: every image has the same score")
+        found.append(IDENTICAL)
     if smaller < RELIABLE_POSITIVES:
         found.append(f"unreliable: only {smaller} images in the smaller class")
     elif smaller < RELIABLE_INTERVAL:

@@ -41,8 +41,8 @@ def subgroups(
     """{attribute: {group: {n_images, n_patients, macro_auroc, macro_labels, labels: {finding: ...}}}}.
 
     Attributes are sex, age (in bands), view, manufacturer and site, where there is such a column. Images
-    whose value is unknown are in no group. A group of fewer than 30 images, and a finding with fewer than 10 images
-    of either class in a group, has `"auroc": null` and a `"reason"`.
+    whose value is unknown are in no group. A group of fewer than 30 images, and a finding with
+    fewer than 10 images of either class in a group, has `"auroc": null` and a `"reason"`.
     """
     result: Subgroups = {}
     for attribute, values in _groupings(attributes):

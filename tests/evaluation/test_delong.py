@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cxrbatch.evaluation.delong import delong, logit_interval, paired_difference
+
+
+def brute_force(y, scores):
+    """DeLong 1988 as written: psi over all pairs of a positive and a negative."""
+    y, scores = np.asarray(y), np.asarray(scores, float)
+    x, z = scores[y == 1], scores[y == 0]
+    psi = (x[:, None, :] > z[None]).astype(float) + 0.5 * (x[:, None, :] == z[None])
+    area = psi.mean(axis=(0, 1))
+    v10, v01 = psi.mean(axis=1) - area, psi.mean(axis=0) - area
+    return area, v10.T @ v10 / (len(x) - 1) / len(x) + v01.T @ v01 / (len(z) - 1) / len(z)
+
+
+def brute_force_clustered(y, score, cluster):
+    """Obuchowski 1997, written over patients."""
+    x, z = score[y == 1], score[y == 0]
+    area = np.mean([(a > b) + 0.5 * (a == b) for a in x for b in z])
+    v10 = np.array([np.mean((a > z) + 0.5 * (a == z)) for a in x])
+    v01 = np.array([np.mean((x > b) + 0.5 * (x == b)) for b in z])
+    s10 = s01 = s11 = 0.0
+    names, pos, neg = np.unique(cluster), cluster[y == 1], cluster[y == 0]
+    for name in names:
+        a = v10[pos == name].sum() - area * (pos == name).sum()
+        b = v01[neg == name].sum() - area * (neg == name).sum()
+        s10, s01, s11 = s10 + a * a, s01 + b * b, s11 + a * b
+    m, n, i10, i01, i = len(x), len(z), len(set(pos)), len(set(neg)), len(names)
+    s10, s01, s11 = s10 * i10 / (i10 - 1) / m, s01 * i01 / (i01 - 1) / n, s11 * i / (i - 1)
+    return s10 / m + s01 / n + 2 * s11 / (m * n)
+
+
+samples = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+
+
+@given(samples, st.integers(2, 25), st.integers(2, 25), st.integers(2, 30))
+def test_equals_brute_force_with_ties(rng, n_pos, n_neg, levels):
+    y = rng.permutation(np.repeat([1.0, 0.0], [n_pos, n_neg]))
+    scores = rng.integers(0, levels, (len(y), 3)) / levels
+    estimate = delong(y, scores)
+    area, covariance = brute_force(y, scores)
+    np.testing.assert_allclose(estimate.auroc, area, atol=1e-12)
+    np.testing.assert_allclose(estimate.covariance, covariance, atol=1e-10)
+
+
+@given(samples)
+def test_clustered_equals_brute_force(rng):
+    y = rng.permutation(np.repeat([1.0, 0.0], [20, 40]))
+    score, cluster = rng.integers(0, 12, 60) / 12, rng.integers(0, 25, 60)
+    estimate = delong(y, score, cluster)
+    assert estimate.covariance[0, 0] == pytest.approx(brute_force_clustered(y, score, cluster), abs=1e-10)
+
+
+def test_one_image_a_patient_is_plain_delong(cohort):
+    y, scores = cohort.y_true[:, 0], cohort.y_score
+    alone = delong(y, scores, np.arange(len(y)))
+    np.testing.assert_allclose(alone.covariance, delong(y, scores).covariance, atol=1e-15)
+
+
+def test_images_of_one_patient_copied_do_not_narrow_the_interval(cohort):
+    y, s = cohort.y_true[:, 1], cohort.y_score[:, 1]
+    once = delong(y, s, np.arange(len(y))).covariance[0, 0]
+    copied = np.tile(np.arange(len(y)), 4)
+    assert delong(np.tile(y, 4), np.tile(s, 4), copied).covariance[0, 0] == pytest.approx(once, rel=1e-9)
+    assert delong(np.tile(y, 4), np.tile(s, 4)).covariance[0, 0] < once / 3
+
+
+def test_unknown_labels_are_left_out(cohort):
+    y, s = cohort.y_true[:, 0], cohort.y_score[:, 0]
+    known = ~np.isnan(y)
+    np.testing.assert_array_equal(delong(y, s).covariance, delong(y[known], s[known]).covariance)
+
+
+@pytest.mark.parametrize("y", [[1, 1, 1], [0, 0, 0]])
+def test_one_class_raises(y):
+    with pytest.raises(ValueError, match="one class"):
+        delong(y, [0.1, 0.2, 0.3])
+
+
+def test_one_positive_has_no_variance_rather_than_zero():
+    assert np.isnan(delong([1, 0, 0, 0], [0.5, 0.1, 0.7, 0.2]).covariance).all()
+
+
+@given(st.floats(0.001, 0.999), st.floats(1e-8, 0.05))
+def test_logit_interval_stays_inside_and_holds_the_estimate(area, variance):
+    low, high = logit_interval(area, variance)
+    assert 0 <= low < area < high <= 1
+
+
+def test_logit_interval_by_hand():
+    # logit 0.8 = ln 4; se 0.04 / 0.16 = 0.25; ln 4 -+ 1.96 x 0.25 -> 4 exp(-+0.48999) as odds.
+    low, high = logit_interval(0.8, 0.04**2)
+    odds = 4 * np.exp(np.array([-1, 1]) * 1.959963984540054 * 0.25)
+    assert (low, high) == pytest.approx(tuple(odds / (1 + odds)), abs=1e-12)
+
+
+@pytest.mark.parametrize(("area", "variance"), [(1.0, 0.0), (0.0, 0.0), (0.7, float("nan"))])
+def test_interval_is_none_where_undefined(area, variance):
+    assert logit_interval(area, variance) is None
+
+
+def test_paired_difference_uses_the_covariance(cohort):
+    rng = np.random.default_rng(3)
+    y, a = cohort.y_true[:, 1], cohort.y_score[:, 1]
+    b = a + rng.normal(0, 0.05, len(a))
+    found = paired_difference(y, a, b)
+    known = ~np.isnan(y)
+    area, covariance = brute_force(y[known], np.column_stack([a, b])[known])
+    error = np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+    assert found.difference == pytest.approx(area[1] - area[0], abs=1e-12)
+    assert found.standard_error == pytest.approx(error, abs=1e-10)
+    assert found.high - found.low == pytest.approx(2 * 1.959963984540054 * error, abs=1e-9)
+
+
+def test_a_model_against_itself_is_no_difference(cohort):
+    found = paired_difference(cohort.y_true[:, 1], cohort.y_score[:, 1], cohort.y_score[:, 1] ** 2)
+    assert found.difference == 0
+    assert found.standard_error == pytest.approx(0, abs=1e-7)
+    assert found.p_value == 1
