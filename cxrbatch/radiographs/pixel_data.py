@@ -65,8 +65,11 @@ def decode_samples(ds: Dataset, layout: PixelLayout) -> NDArray[np.integer]:
         options["view_only"] = True
     try:
         samples, _ = decoder.as_array(source, decoding_plugin=_plugin(decoder), **options)
-    except Exception as error:
-        # Past this point a decoder knows only pixels and group 0028: its words hold no patient data.
+    except BaseException as error:
+        # The RLE decoder is in Rust, whose panics are no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        # A decoder is told only pixels and numbers of group 0028: its words hold no patient data.
         raise RadiographError(
             Reason.DECODE_FAILED, f"The pixel data cannot be decoded: {_one_line(error)}"
         ) from None
@@ -106,6 +109,6 @@ def _require_length(source: bytes, layout: PixelLayout) -> None:
         )
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split()).replace(_PYDICOM_PREFIX, "") or type(error).__name__
     return "".join(c if " " <= c <= "~" else "?" for c in text)[:240]

@@ -27,7 +27,14 @@ def _make(samples: np.ndarray, **elements: Any) -> FileDataset:
     meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
     meta.MediaStorageSOPInstanceUID = generate_uid()
     meta.TransferSyntaxUID = elements.pop("transfer_syntax", ExplicitVRLittleEndian)
-    ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    ds = FileDataset(
+        "",
+        {},
+        file_meta=meta,
+        preamble=b"\0" * 128,
+        is_implicit_VR=meta.TransferSyntaxUID.is_implicit_VR,
+        is_little_endian=meta.TransferSyntaxUID.is_little_endian,
+    )
     ds.SOPClassUID = meta.MediaStorageSOPClassUID
     ds.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
     ds.PatientName = "SECRET^PATIENT"
@@ -40,7 +47,7 @@ def _make(samples: np.ndarray, **elements: Any) -> FileDataset:
     ds.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
     if colour:
         ds.PlanarConfiguration = 0
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit = bits, stored, stored - 1
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = bits, stored, max(stored - 1, 0)
     ds.PixelRepresentation = int(np.issubdtype(samples.dtype, np.signedinteger))
     raw = np.ascontiguousarray(samples)
     if not meta.TransferSyntaxUID.is_little_endian:
@@ -59,7 +66,7 @@ def _encode(ds: Dataset) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ds.save_as(buffer)
+        ds.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 

@@ -1,0 +1,56 @@
+"""The picture for reports: size, aspect, greys and antialiasing, by decoding it again."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxrbatch.radiographs.display import display_jpeg
+
+
+def shown(pixels: np.ndarray, **options) -> Image.Image:
+    image = Image.open(io.BytesIO(display_jpeg(pixels, **options)))
+    assert (image.format, image.mode) == ("JPEG", "L")
+    return image
+
+
+@pytest.mark.parametrize(
+    ("shape", "longest", "size"),
+    [
+        ((1955, 1841), 1024, (964, 1024)),
+        ((300, 3000), 1000, (1000, 100)),
+        ((3000, 300), 1000, (100, 1000)),
+        ((200, 100), 1024, (100, 200)),
+        ((1024, 1024), 1024, (1024, 1024)),
+        ((1, 5000), 100, (100, 1)),
+        ((1, 1), 100, (1, 1)),
+    ],
+)
+def test_size_and_aspect(shape, longest, size):
+    assert shown(np.zeros(shape, np.uint16), longest=longest).size == size
+
+
+def test_greys_are_the_high_bytes():
+    pixels = np.repeat(np.repeat(np.arange(0, 65536, 4369, dtype=np.uint16), 32)[None], 64, axis=0)
+    seen = np.asarray(shown(pixels, quality=100)).astype(int)
+    assert np.abs(seen - pixels // 257).max() <= 2
+
+
+def test_reduction_averages_instead_of_picking():
+    """A fine black and white chessboard becomes an even grey, not stripes."""
+    board = (np.indices((1000, 1000)).sum(axis=0) % 2).astype(np.uint16) * 65535
+    seen = np.asarray(shown(board, longest=250)).astype(int)
+    assert np.abs(seen - 127).max() <= 3
+
+
+def test_lower_quality_is_smaller():
+    pixels = np.random.default_rng(1).integers(0, 65536, (400, 400)).astype(np.uint16)
+    assert len(display_jpeg(pixels, quality=40)) < len(display_jpeg(pixels, quality=90))
+
+
+def test_a_view_that_is_not_contiguous():
+    pixels = np.random.default_rng(1).integers(0, 65536, (50, 60)).astype(np.uint16)
+    assert display_jpeg(pixels[::-1, ::2]) == display_jpeg(np.ascontiguousarray(pixels[::-1, ::2]))
