@@ -82,17 +82,23 @@ def write_pdf(
         document = HTML(string=to_bytes(page(expected)), encoding="utf-8", url_fetcher=fetcher).render(
             font_config=_fonts(), stylesheets=_style_sheets(style, page_size, site)
         )
-        if fetcher.refused:
-            raise PdfError(
-                f"A PDF template asks for '{fetcher.refused[0]}', which is none of the report's own pictures "
-                f"({', '.join(sorted(pictures)) or 'it has none'}): refer to them as {SCHEME}NAME."
-            )
+        _refuse(fetcher, pictures)
         _page_counts[key] = pages = len(document.pages)
         if pages == expected:
             break
         expected = pages
     result: bytes = document.write_pdf()
+    _refuse(fetcher, pictures)  # attachments and pictures within SVG are fetched only now
     return result
+
+
+def _refuse(fetcher: PictureFetcher, pictures: Mapping[str, bytes]) -> None:
+    """A report that lacks something it asked for is no report: WeasyPrint itself would only leave it out."""
+    if fetcher.refused:
+        raise PdfError(
+            f"A PDF template asks for '{fetcher.refused[0]}', which is none of the report's own pictures "
+            f"({', '.join(sorted(pictures)) or 'it has none'}): refer to them as {SCHEME}NAME."
+        )
 
 
 @lru_cache(maxsize=1)
