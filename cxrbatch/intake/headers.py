@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from cxrbatch.intake.dicom_elements import Code, DicomElements, read_elements
+from cxrbatch.intake.dicom_elements import Code, DicomElements
+from cxrbatch.intake.dicom_stream import DicomHeader, read_dicom
 from cxrbatch.intake.raster import read_size
 from cxrbatch.intake.records import FileKind, ImageHeader, Patient
 from cxrbatch.intake.view import NO_VIEW, ViewEvidence, find_view
@@ -32,6 +33,8 @@ class ScreeningFacts:
     frames: int = 1
     has_rows: bool = False
     has_pixel_data: bool = False
+    is_broken: bool = False
+    """The header could not be read to its end."""
 
 
 _DESCRIPTIONS = {
@@ -77,15 +80,16 @@ def read_header(file: BinaryIO, kind: FileKind) -> tuple[ImageHeader, ScreeningF
     if kind is not FileKind.DICOM:
         rows, columns = read_size(file, kind)
         return ImageHeader(kind, rows, columns), ScreeningFacts(has_rows=True, has_pixel_data=True)
-    elements = read_elements(file, _KEYWORDS)
-    facts = _facts(elements)
-    return _image_header(elements, facts), facts
+    header = read_dicom(file, _KEYWORDS)
+    facts = _facts(header)
+    return _image_header(header, facts), facts
 
 
-def _facts(elements: DicomElements) -> ScreeningFacts:
+def _facts(header: DicomHeader) -> ScreeningFacts:
+    elements = header.elements
     position = elements.text("ViewPosition")
     return ScreeningFacts(
-        sop_class=elements.uid("SOPClassUID"),
+        sop_class=elements.uid("SOPClassUID") or header.meta.uid("MediaStorageSOPClassUID"),
         modality=elements.text("Modality").upper(),
         body_part=elements.text("BodyPartExamined"),
         regions=elements.codes("AnatomicRegionSequence"),
@@ -98,7 +102,8 @@ def _facts(elements: DicomElements) -> ScreeningFacts:
         has_exposure=any(elements.text(keyword) for keyword in _EXPOSURE),
         frames=elements.number("NumberOfFrames") or 1,
         has_rows="Rows" in elements and "Columns" in elements,
-        has_pixel_data=elements.has_pixel_data,
+        has_pixel_data=header.has_pixel_data,
+        is_broken=header.is_broken,
     )
 
 
@@ -107,7 +112,8 @@ def _present(elements: DicomElements, places: dict[str, str]) -> tuple[tuple[str
     return tuple((where, text) for where, text in found if text)
 
 
-def _image_header(elements: DicomElements, facts: ScreeningFacts) -> ImageHeader:
+def _image_header(header: DicomHeader, facts: ScreeningFacts) -> ImageHeader:
+    elements = header.elements
     return ImageHeader(
         kind=FileKind.DICOM,
         rows=elements.number("Rows") or 0,
@@ -123,7 +129,7 @@ def _image_header(elements: DicomElements, facts: ScreeningFacts) -> ImageHeader
         view=facts.view.view,
         manufacturer=elements.text("Manufacturer"),
         institution=elements.text("InstitutionName"),
-        transfer_syntax=elements.transfer_syntax,
+        transfer_syntax=header.transfer_syntax,
         patient=Patient(
             id=elements.text("PatientID"),
             name=elements.person_name("PatientName"),

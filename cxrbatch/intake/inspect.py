@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cxrbatch.intake import sop_classes
 from cxrbatch.intake.content import HEAD_BYTES, OtherFile, sniff
-from cxrbatch.intake.dicom_elements import HeaderError
+from cxrbatch.intake.dicom_stream import HeaderError
 from cxrbatch.intake.headers import read_header
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import Candidate, Ignored, Rejection, SourceFile

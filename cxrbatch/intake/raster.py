@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-from cxrbatch.intake.dicom_elements import HeaderError
+from cxrbatch.intake.dicom_stream import HeaderError
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import FileKind
 

@@ -147,6 +147,11 @@ def _frames(facts: ScreeningFacts) -> Verdict | None:
 
 
 def _pixels(header: ImageHeader, facts: ScreeningFacts) -> Verdict | None:
+    if facts.is_broken:
+        return Verdict(
+            Reason.UNREADABLE,
+            "The header breaks off before the pixel data: the file is damaged; get it again.",
+        )
     if not facts.has_pixel_data:
         return Verdict(
             Reason.PIXEL_DATA_MISSING,

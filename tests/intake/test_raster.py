@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from cxrbatch.intake.dicom_elements import HeaderError
+from cxrbatch.intake.dicom_stream import HeaderError
 from cxrbatch.intake.raster import read_size
 from cxrbatch.intake.records import FileKind
 

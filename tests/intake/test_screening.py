@@ -200,6 +200,11 @@ def test_a_header_that_says_nothing_at_all_is_unreadable() -> None:
     assert verdict.reason is Reason.UNREADABLE
 
 
+def test_a_header_that_breaks_off_is_unreadable_unless_it_said_enough() -> None:
+    assert _reason(is_broken=True, has_pixel_data=False) is Reason.UNREADABLE
+    assert _reason(is_broken=True, has_pixel_data=False, modality="MR") is Reason.NOT_A_RADIOGRAPH
+
+
 def test_private_objects_without_an_image() -> None:
     assert (
         _reason(sop_class="1.3.12.2.1107.5.9.1", has_rows=False, has_pixel_data=False) is Reason.NOT_AN_IMAGE
