@@ -24,6 +24,10 @@ from cxrbatch import __version__
 from cxrbatch.bundles.bundle import Bundle, open_bundle
 from cxrbatch.bundles.card import Card
 from cxrbatch.chatter import imports_kept_quiet
+from cxrbatch.evaluation.cohort import join
+from cxrbatch.evaluation.labels import Labels, read_labels
+from cxrbatch.evaluation.metrics import evaluate
+from cxrbatch.evaluation.tables import read_probabilities
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import Candidate, Ignored, Rejection, SourceFile, Study
 from cxrbatch.intake.studies import group, percent_encode
@@ -55,20 +59,25 @@ def score(request: Request) -> Summary:
     """Make, or resume, a run. Everything it learns lies in the run folder; messages go to the log.
 
     Raises:
-        RequestError, InputNotFoundError, BundleError, RunFolderError, LedgerError, FolderHeldError:
-            before anything is scored; each message says what to do.
+        RequestError, LabelsError, InputNotFoundError, BundleError, RunFolderError, LedgerError,
+            FolderHeldError: before anything is scored; each message says what to do.
         OSError: the run folder cannot be written (full, read-only): start the same command again once
             that is mended.
     """
     found = walk(request.inputs, exclude=[request.out])
     bundle = open_bundle(request.model)
     _check_findings(request.reports, bundle.card)
+    labels = None if request.labels is None else read_labels(request.labels, bundle.card.findings)
     # Workers are forked from a small server process that has already imported what they need.
     multiprocessing.set_forkserver_preload(["cxrbatch.pipeline.decoding", "cxrbatch.reporting.study_report"])
     folder = RunFolder(request.out.absolute(), fresh=request.fresh)
     try:
         with stop_on_signals() as stop:
-            return Night(request, bundle, folder, stop).run(found)
+            night = Night(request, bundle, folder, stop)
+            summary = night.run(found)
+            if labels is not None and night.is_finished:
+                night.validate(labels)
+            return summary
     finally:
         folder.close()
 
@@ -144,7 +153,7 @@ class Night:
         with self._timed("intake"):
             changed = self._take_in(found)
         pending = self._ledger.pending()
-        if not changed and not pending and not self._ledger.unreported() and self._is_finished():
+        if not changed and not pending and not self._ledger.unreported() and self.is_finished:
             return self._summary()  # nothing has changed since the run was finished
         write_run_json(self._folder.path, self._account("running"))
         with self._timed("scoring_and_reports"):
@@ -353,8 +362,38 @@ class Night:
         write_run_json(self._folder.path, written)
         return self._summary()
 
-    def _is_finished(self) -> bool:
+    @property
+    def is_finished(self) -> bool:
+        """Whether everything is scored and reported, and the account of it written."""
         return self._ledger.fact("finished") is not None and (self._folder.path / layout.RUN_JSON).exists()
+
+    def validate(self, labels: Labels) -> None:
+        """Hold the scores of a finished run against a labels table (contract 3.5).
+
+        Raises:
+            LabelsError: no label matches a scored image, or one matches two. The run stays as it is.
+        """
+        cohort = join(labels, read_probabilities(self._folder.path / layout.SCORES))
+        thresholds = self._bundle.card.thresholds
+        metrics = evaluate(
+            cohort.y_true,
+            cohort.y_score,
+            cohort.findings,
+            cohort.clusters,
+            thresholds,
+            attributes=cohort.attributes,
+        )
+        folder = self._folder.path / layout.VALIDATION
+        folder.mkdir(exist_ok=True)
+        write_atomic(folder / "metrics.json", metrics.to_json().encode())
+        write_atomic(folder / "metrics.csv", metrics.to_frame().to_csv(index=False).encode())
+        flow = cohort.flow
+        _log.info(
+            "Validation: %d of %d scored images have labels, macro AUROC %s.",
+            flow.matched,
+            flow.rows_scored,
+            "undefined" if metrics.macro_auroc is None else f"{metrics.macro_auroc:.3f}",
+        )
 
     def _summary(self) -> Summary:
         counts = Counts.of(self._ledger, self._left_out)
