@@ -77,20 +77,32 @@ def require_codestream(source: bytes, transfer_syntax: UID, layout: PixelLayout)
         )
 
 
+def jpeg_frame_marker(frame: bytes) -> int | None:
+    """The second byte of the first frame header's marker (0xC0 for baseline ...), or None."""
+    at = _frame_header(frame)
+    return None if at is None else frame[at + 1]
+
+
 def _jpeg_size(frame: bytes) -> tuple[int, int] | None:
     """(rows, columns) of the first frame header (ITU-T T.81 B.2.2), or None."""
+    at = _frame_header(frame)
+    if at is None:
+        return None
+    rows, columns = struct.unpack_from(">HH", frame, at + 5)
+    return rows, columns
+
+
+def _frame_header(frame: bytes) -> int | None:
+    """Where the first frame header begins, walking from segment to segment; None if nowhere."""
     at = frame.find(b"\xff\xd8") + 2
     if at < 2:
         return None
     while at + 9 <= len(frame) and frame[at] == 0xFF:
         marker = frame[at + 1]
-        if marker == 0xFF:  # a fill byte
-            at += 1
-            continue
         if marker in _START_OF_FRAME:
-            rows, columns = struct.unpack_from(">HH", frame, at + 5)
-            return rows, columns
-        at += 2 + struct.unpack_from(">H", frame, at + 2)[0]
+            return at
+        # 0xFF is a fill byte; every other marker before the frame has a length.
+        at += 1 if marker == 0xFF else 2 + struct.unpack_from(">H", frame, at + 2)[0]
     return None
 
 

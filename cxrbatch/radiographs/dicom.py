@@ -14,6 +14,7 @@ from cxrbatch.radiographs.palette import palette_table
 from cxrbatch.radiographs.pixel_data import decode_samples, require_pixel_data
 from cxrbatch.radiographs.radiograph import Radiograph, RadiographError
 from cxrbatch.radiographs.stored_values import look_up, stored_pixels
+from cxrbatch.radiographs.transfer_syntax import settle_transfer_syntax
 
 
 def read_dicom(data: bytes) -> Radiograph:
@@ -24,19 +25,20 @@ def read_dicom(data: bytes) -> Radiograph:
     """
     ds = parse_dicom(data)
     require_pixel_data(ds)
+    syntax_notes = settle_transfer_syntax(ds)
     layout = read_layout(ds)
     samples = decode_samples(ds, layout)
     if layout.samples == 3:
-        return _from_colour(samples, layout)
+        return _from_colour(samples, layout, syntax_notes)
     stored = stored_pixels(samples, layout, ds.file_meta.TransferSyntaxUID.is_encapsulated)
-    notes = layout.notes + stored.notes
+    notes = syntax_notes + layout.notes + stored.notes
     if layout.photometric == "PALETTE COLOR":
         return Radiograph(look_up(palette_table(ds, stored), stored.words), notes)
     table, grey_notes = grey_table(ds, stored, layout)
     return Radiograph(look_up(table, stored.words), notes + grey_notes)
 
 
-def _from_colour(samples: NDArray[np.integer], layout: PixelLayout) -> Radiograph:
+def _from_colour(samples: NDArray[np.integer], layout: PixelLayout, notes: tuple[str, ...]) -> Radiograph:
     if layout.bits_stored > 32:
         raise RadiographError(
             Reason.DECODE_FAILED, f"Colour of {layout.bits_stored} bits a sample cannot be read."
@@ -44,5 +46,6 @@ def _from_colour(samples: NDArray[np.integer], layout: PixelLayout) -> Radiograp
     rgb = samples.view(samples.dtype.str.replace("i", "u"))
     if layout.bits_stored < layout.bits_allocated:
         rgb = rgb & rgb.dtype.type((1 << layout.bits_stored) - 1)
-    notes = (COLOUR_NOTE,) if is_colour(rgb, layout.bits_stored) else ()
+    if is_colour(rgb, layout.bits_stored):
+        notes += (COLOUR_NOTE,)
     return Radiograph(luminance(rgb, layout.bits_stored), layout.notes + notes)

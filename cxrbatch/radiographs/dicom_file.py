@@ -11,14 +11,10 @@ import zlib
 from io import BytesIO
 
 from pydicom import dcmread
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset, read_preamble
 from pydicom.uid import (
-    UID,
     DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
 )
 
 from cxrbatch.intake.reasons import Reason
@@ -65,17 +61,17 @@ _STARTS_ENCAPSULATED = re.compile(rb"\xe0\x7f\x10\x00O[BW]\x00\x00\xff\xff\xff\x
 
 
 def parse_dicom(data: bytes) -> Dataset:
-    """The elements of `ELEMENTS`, with `file_meta.TransferSyntaxUID` always filled in.
+    """The elements of `ELEMENTS`.
 
-    A deflated data set is inflated within `MAX_INFLATED_BYTES` and labelled explicit little endian, which
-    it then is (PS3.5 A.5). Raises `RadiographError`: ``unreadable``, ``too_large``, ``decode_failed``.
+    A deflated data set is inflated within `MAX_INFLATED_BYTES`; it then is explicit little endian
+    (PS3.5 A.5), and bears no transfer syntax any more. Raises `RadiographError`: ``unreadable``,
+    ``too_large``, ``decode_failed``.
     """
     try:
         inflated = _inflated(data)
         ds = dcmread(
             BytesIO(data if inflated is None else inflated), force=True, specific_tags=list(ELEMENTS)
         )
-        transfer_syntax = getattr(ds, "file_meta", FileMetaDataset()).get("TransferSyntaxUID")
     except RadiographError:
         raise
     except Exception as error:
@@ -85,9 +81,6 @@ def parse_dicom(data: bytes) -> Dataset:
     if "PixelData" not in ds and _STARTS_ENCAPSULATED.search(data):
         # pydicom drops the data set where it does not find the end of an element of undefined length.
         raise RadiographError(Reason.DECODE_FAILED, "The file ends within its compressed pixel data.")
-    if not transfer_syntax:
-        ds.file_meta = FileMetaDataset()
-        ds.file_meta.TransferSyntaxUID = _native_syntax(ds)
     return ds
 
 
@@ -110,11 +103,3 @@ def _inflated(data: bytes) -> bytes | None:
     if not inflater.eof:
         raise RadiographError(Reason.DECODE_FAILED, "The deflated data set ends too early.")
     return inflated
-
-
-def _native_syntax(ds: Dataset) -> UID:
-    """What pydicom found the data set to be, for files that do not say."""
-    implicit, little = ds.original_encoding
-    if implicit:
-        return ImplicitVRLittleEndian
-    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
