@@ -98,11 +98,9 @@ def _finding_columns(table: DelimitedTable) -> dict[str, int]:
     }
     if not columns:
         raise ProbabilitiesError(table.path, "has no column of probabilities beside its ids and attributes")
-    folded: dict[str, str] = {}
-    for name in columns:
-        if not name or fold(name) in folded:
-            raise ProbabilitiesError(table.path, "two columns, or one without a name, for a finding", 1, name)
-        folded[fold(name)] = name
+    if "" in columns:
+        column = table.header[columns[""]]
+        raise ProbabilitiesError(table.path, "has no finding's name after the prefix", 1, column)
     return columns
 
 

@@ -8,6 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# A shared machine can stall for longer than hypothesis allows an example by default.
+settings.register_profile("evaluation", deadline=None)
+settings.load_profile("evaluation")
 
 
 class SimulatedCohort(NamedTuple):
