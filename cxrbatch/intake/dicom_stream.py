@@ -11,7 +11,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from pydicom.dataset import Dataset
 from pydicom.filereader import data_element_generator
@@ -22,8 +22,9 @@ from cxrbatch.intake.reasons import Reason
 
 MAX_INFLATED_BYTES = 1 << 30
 """A deflated file that grows beyond this is taken for a bomb."""
-MAX_ELEMENTS = 100_000
-"""More elements than any header has; a damaged one may seem to have millions."""
+MAX_READS = 100_000
+"""How often a header may be read from before it is taken for damaged. A film's header takes some hundred
+reads, and sequences with millions of items would take minutes and gigabytes."""
 _KEPT_INFLATED_BYTES = 32 << 20
 
 _IMPLICIT_LITTLE = "1.2.840.10008.1.2"
@@ -66,9 +67,10 @@ def read_dicom(file: BinaryIO, keywords: Collection[str]) -> DicomHeader:
     The file must have been told for DICOM by its content: anything else gives junk.
 
     Raises:
-        HeaderError: a deflated file is broken or too large, or the elements have no end.
+        HeaderError: a deflated file is broken or too large.
         OSError: the file cannot be read.
     """
+    file = cast(BinaryIO, _Bounded(file))
     file.seek(128)
     file.seek(132 if file.read(4) == b"DICM" else 0)
     with warnings.catch_warnings():
@@ -83,22 +85,30 @@ def read_dicom(file: BinaryIO, keywords: Collection[str]) -> DicomHeader:
     return DicomHeader(meta, elements, syntax, has_pixel_data, stop.is_broken)
 
 
+class _Bounded:
+    """A file that can be read from `MAX_READS` times."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._read = file.read
+        self._left = MAX_READS
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        self._left -= 1
+        if self._left < 0:
+            raise EOFError(f"more than {MAX_READS} reads")
+        return self._read(size)
+
+
 class _Stop:
     """Tells pydicom where to stop, and remembers how far it came."""
 
     def __init__(self, is_end: Callable[[int], bool]) -> None:
         self._is_end = is_end
-        self._count = 0
         self.tag, self.length = 0, 0
         self.is_broken = False
 
     def __call__(self, tag: BaseTag, vr: str | None, length: int) -> bool:
-        self._count += 1
-        if self._count > MAX_ELEMENTS:
-            raise HeaderError(
-                Reason.UNREADABLE,
-                f"The header has more than {MAX_ELEMENTS} elements: the file is damaged; get it again.",
-            )
         self.tag, self.length = int(tag), length
         return self._is_end(self.tag)
 
@@ -121,8 +131,6 @@ def _read(file: BinaryIO, syntax: str, stop: _Stop, tags: list[BaseTag | int] | 
         try:
             for element in elements:
                 found[element.tag] = element
-        except HeaderError:
-            raise
         except Exception as error:  # what pydicom raises on junk is not documented, and is many things
             if isinstance(error, OSError) and error.errno is not None:
                 raise
@@ -180,4 +188,4 @@ def _inflated(file: BinaryIO) -> BinaryIO:
             raise HeaderError(
                 Reason.UNREADABLE, f"The deflated data set is damaged ({error}): get the file again."
             ) from error
-    return io.BytesIO(bytes(kept))
+    return cast(BinaryIO, _Bounded(io.BytesIO(bytes(kept))))

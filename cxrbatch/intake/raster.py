@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from typing import BinaryIO
 
@@ -11,6 +12,7 @@ from cxrbatch.intake.records import FileKind
 
 _SOF_DECODABLE = frozenset({0xC0, 0xC1, 0xC2})
 _SOF_OTHER = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+_HEADER_BYTES = 4 << 20
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
 
 
@@ -37,6 +39,7 @@ def _png_size(file: BinaryIO) -> tuple[int, int]:
 def _jpeg_size(file: BinaryIO) -> tuple[int, int]:
     """From the start-of-frame segment (ITU-T T.81, B.2.2)."""
     file.seek(2)
+    file = io.BytesIO(file.read(_HEADER_BYTES))
     while True:
         marker = _next_marker(file)
         if marker is None or marker in (0xD9, 0xDA):  # the end of the image, or its scan
