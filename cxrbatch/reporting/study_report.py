@@ -37,7 +37,7 @@ THUMBNAIL_SIDE = 160
 LOGO_SIDE = 480
 """Longest side of the hospital's logo in pixels; one is kept beside every report."""
 
-_OURS = re.compile(r"report\.(html|pdf)|(film|overlay)-[\d-]+\.jpg|scale\.jpg|thumb\.jpg|logo\.(png|svg)")
+_OURS = re.compile(r"report\.(html|pdf)|(film|overlay)-[\d-]+\.jpg|scale\.jpg|thumb\.jpg|logo\.(jpg|svg)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,9 @@ def _pdf(
 
 @lru_cache(maxsize=1)
 def _logo(path: Path) -> tuple[str, bytes]:
-    """The hospital's logo as a file name and its bytes: SVG as it is, any other picture as a small PNG.
+    """The hospital's logo as a file name and its bytes: SVG as it is, any other picture as a small JPEG.
+
+    On white, since transparency would be taken apart and compressed again for every PDF.
 
     Raises:
         ValueError: the file is no picture.
@@ -205,9 +207,11 @@ def _logo(path: Path) -> tuple[str, bytes]:
     except Image.UnidentifiedImageError as error:
         raise ValueError(f"The logo '{path}' is no picture: give a PNG, JPEG or SVG.") from error
     logo.thumbnail((LOGO_SIDE, LOGO_SIDE), Image.Resampling.LANCZOS)
+    on_white = Image.new("RGB", logo.size, "white")
+    on_white.paste(logo, mask=logo.getchannel("A"))
     data = io.BytesIO()
-    logo.save(data, "PNG")
-    return "logo.png", data.getvalue()
+    on_white.save(data, "JPEG", quality=95, subsampling=0)
+    return "logo.jpg", data.getvalue()
 
 
 def _remove_stale(folder: Path, keep: Collection[str]) -> None:

@@ -47,10 +47,11 @@ def opened(
     tmp_path: Path,
     make_study: Callable[..., StudyRecord],
     new_row: Callable[..., WorklistRow],
-    card: Card,
-    facts: RunFacts,
+    calibrated_card: Card,
+    new_facts: Callable[[Card], RunFacts],
 ) -> Any:
     """The browser with a worklist of four studies: Berta, Carla, Adam and an evil one."""
+    card, facts = calibrated_card, new_facts(calibrated_card)
     settings = ReportSettings(findings="flagged", pdf=False)
     studies = [
         make_study("s1", (BOTH,), patient=Patient("1", "Berta^B"), study_date="20260103", view=View.AP),
@@ -170,7 +171,8 @@ def test_no_page_is_wider_than_the_window(opened: Any, width: int, page: str) ->
         assert opened.execute_script("return document.documentElement.scrollWidth") <= width
         cut = opened.execute_script(
             "return [...document.querySelectorAll('p, td, th, .row > span, dd')].filter(e => "
-            "e.offsetParent && e.getBoundingClientRect().right > window.innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"
+            "e.offsetParent && e.getBoundingClientRect().right > window.innerWidth + 1)"
+            ".map(e => e.outerHTML.slice(0, 80))"
         )
         assert cut == []
     finally:
@@ -223,4 +225,4 @@ def test_ten_thousand_studies_stay_usable(
         browser.find_element("css selector", ".row:not(.head)").get_attribute("data-patient")
         == "Needle, N 77"
     )
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60
