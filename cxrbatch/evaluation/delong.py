@@ -9,24 +9,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cxrbatch.evaluation.auroc import Floats, midranks
+from cxrbatch.evaluation.intervals import normal_quantile
 
 
 @dataclass(frozen=True)
 class DelongEstimate:
-    """AUROCs (m,) of m models on the same images and their covariance (m, m).
+    """AUROCs (m,) of m models on the same images, their covariance (m, m), and degrees of freedom (m,).
 
+    The degrees are Satterthwaite's, for a variance that is the sum of one estimated from the patients with
+    positives and one from those with negatives: the smaller class decides unless its part is small.
     The covariance is NaN where it is undefined: fewer than two positives or negatives (or, clustered,
     fewer than two patients with either).
     """
 
     auroc: Floats
     covariance: Floats
+    degrees: Floats
 
 
 @dataclass(frozen=True)
@@ -57,25 +60,15 @@ def delong(y_true: ArrayLike, y_score: ArrayLike, clusters: ArrayLike | None = N
     v10, v01 = _structural_components(positive, scores)
     auroc = v10.mean(axis=0)
     if clusters is None:
-        covariance = _covariance(v10) / len(v10) + _covariance(v01) / len(v01)
+        parts = _covariance(v10) / len(v10), _covariance(v01) / len(v01)
+        covariance, independent = parts[0] + parts[1], (len(v10), len(v01))
     else:
         patient = np.unique(np.asarray(clusters)[known], return_inverse=True)[1].ravel()
-        covariance = _clustered_covariance(v10 - auroc, v01 - auroc, patient[positive], patient[~positive])
-    return DelongEstimate(auroc, covariance)
-
-
-def logit_interval(auroc: float, variance: float, level: float = 0.95) -> tuple[float, float] | None:
-    """Wald interval on the logit scale, mapped back; None where it is undefined.
-
-    se(logit A) = se(A) / (A (1 - A)) by the delta method (Pepe 2003, section 5.2.4). On the plain scale the
-    interval leaves [0, 1] and covers too little with few positives. Undefined when A is 0 or 1, where the
-    estimated variance is 0 whatever the truth.
-    """
-    if not (0.0 < auroc < 1.0) or not math.isfinite(variance) or variance < 0:
-        return None
-    half = normal_quantile(level) * math.sqrt(variance) / (auroc * (1.0 - auroc))
-    centre = math.log(auroc / (1.0 - auroc))
-    return _expit(centre - half), _expit(centre + half)
+        groups = patient[positive], patient[~positive]
+        independent = len(np.unique(groups[0])), len(np.unique(groups[1]))
+        parts, cross = _clustered_covariance(v10 - auroc, v01 - auroc, *groups)
+        covariance = parts[0] + parts[1] + cross
+    return DelongEstimate(auroc, covariance, _satterthwaite(parts, independent))
 
 
 def paired_difference(
@@ -102,11 +95,6 @@ def paired_difference(
     return PairedDifference(difference, error, difference - half, difference + half, p_value)
 
 
-def normal_quantile(level: float) -> float:
-    """Two-sided: 1.96 for 0.95."""
-    return NormalDist().inv_cdf(0.5 + level / 2.0)
-
-
 def _structural_components(positive: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
     """V10 (n_pos, m): share of negatives each positive beats; V01 (n_neg, m): of positives that beat it."""
     n_pos = int(positive.sum())
@@ -128,23 +116,32 @@ def _covariance(components: Floats) -> Floats:
 
 def _clustered_covariance(
     d10: Floats, d01: Floats, patient_pos: NDArray[np.intp], patient_neg: NDArray[np.intp]
-) -> Floats:
-    """Obuchowski 1997, eq. 3-6, from components centred on the AUROC and summed within each patient."""
+) -> tuple[tuple[Floats, Floats], Floats]:
+    """Obuchowski 1997, eq. 3-6, from components centred on the AUROC and summed within each patient.
+
+    The parts from positives and from negatives, and the part from patients who have both.
+    """
     n_pos, n_neg = len(d10), len(d01)
     patients = 1 + int(max(patient_pos.max(), patient_neg.max()))
     with_pos, with_neg = len(np.unique(patient_pos)), len(np.unique(patient_neg))
     present = len(np.union1d(patient_pos, patient_neg))
     if with_pos < 2 or with_neg < 2:
-        return np.full((d10.shape[1],) * 2, np.nan)
+        undefined = np.full((d10.shape[1],) * 2, np.nan)
+        return (undefined, undefined), undefined
     sum10 = np.zeros((patients, d10.shape[1]))
     sum01 = np.zeros((patients, d01.shape[1]))
     np.add.at(sum10, patient_pos, d10)
     np.add.at(sum01, patient_neg, d01)
-    s10 = sum10.T @ sum10 * with_pos / ((with_pos - 1) * n_pos)
-    s01 = sum01.T @ sum01 * with_neg / ((with_neg - 1) * n_neg)
+    from_positives = sum10.T @ sum10 * with_pos / ((with_pos - 1) * n_pos**2)
+    from_negatives = sum01.T @ sum01 * with_neg / ((with_neg - 1) * n_neg**2)
     s11 = sum10.T @ sum01 * present / (present - 1)
-    return s10 / n_pos + s01 / n_neg + (s11 + s11.T) / (n_pos * n_neg)
+    return (from_positives, from_negatives), (s11 + s11.T) / (n_pos * n_neg)
 
 
-def _expit(x: float) -> float:
-    return 1.0 / (1.0 + math.exp(-x)) if x >= 0 else math.exp(x) / (1.0 + math.exp(x))
+def _satterthwaite(parts: tuple[Floats, Floats], independent: tuple[int, int]) -> Floats:
+    """(V1 + V0)^2 / (V1^2 / (n1 - 1) + V0^2 / (n0 - 1)), (m,); the smaller n less one where both are 0."""
+    v1, v0 = np.diag(parts[0]), np.diag(parts[1])
+    n1, n0 = (max(count - 1, 1) for count in independent)
+    below = v1**2 / n1 + v0**2 / n0
+    fallback = np.full(len(v1), float(min(n1, n0)))
+    return np.divide((v1 + v0) ** 2, below, out=fallback, where=below > 0)

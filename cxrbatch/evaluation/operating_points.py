@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cxrbatch.evaluation.auroc import Floats, as_matrix
-from cxrbatch.evaluation.delong import normal_quantile
-
-Interval = tuple[float, float]
+from cxrbatch.evaluation.intervals import Interval, normal_quantile
 
 
 @dataclass(frozen=True)

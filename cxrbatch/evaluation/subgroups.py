@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from cxrbatch.evaluation.auroc import Floats, auroc
 from cxrbatch.evaluation.delimited import fold
-from cxrbatch.evaluation.delong import delong, logit_interval
+from cxrbatch.evaluation.delong import delong
+from cxrbatch.evaluation.intervals import logit_interval
 
 Subgroups = dict[str, dict[str, Any]]
 
@@ -109,5 +110,7 @@ def _finding(truth: Floats, score: Floats, patients: np.ndarray) -> dict[str, An
     if min(n_pos, n_neg) < MINIMUM_CLASS:
         return result | {"reason": f"fewer than {MINIMUM_CLASS} images of either class"}
     area = float(auroc(truth, score)[0])
-    interval = logit_interval(area, float(delong(truth, score, patients).covariance[0, 0]))
+    estimate = delong(truth, score, patients)
+    variance, degrees = float(estimate.covariance[0, 0]), float(estimate.degrees[0])
+    interval = logit_interval(area, variance, degrees=degrees)
     return result | {"auroc": area, "auroc_ci95_delong": None if interval is None else list(interval)}

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from cxrbatch.evaluation import bootstrap
-from cxrbatch.evaluation.bootstrap import bootstrap_auroc, cluster_weights, percentile_interval
+from cxrbatch.evaluation.bootstrap import bootstrap_auroc, cluster_weights, logit_bootstrap_interval, variance
 
 
 def test_a_round_is_sklearns_auroc_of_the_resampled_table(cohort):
@@ -61,14 +61,15 @@ def test_rounds_that_lose_a_class_are_left_out_and_counted():
     assert result.left_out()[0] == pytest.approx(362, abs=60)
     assert result.left_out()[1] == 0
     assert np.isnan(result.macro()).sum() == result.left_out()[0]
-    assert np.isfinite(result.interval()).all()
+    assert np.isfinite(result.variance()).all()
 
 
 def test_one_class_has_no_rounds_at_all():
     result = bootstrap_auroc(np.zeros((20, 1)), np.random.default_rng(0).random((20, 1)), rounds=10)
     assert result.left_out()[0] == 10
-    assert np.isnan(result.interval()).all()
-    assert np.isnan(percentile_interval(result.macro([]))).all()
+    assert np.isnan(result.variance()).all()
+    assert np.isnan(variance(result.macro([])))
+    assert logit_bootstrap_interval(0.8, float("nan"), 9.0) is None
 
 
 def test_spread_agrees_with_delong(cohort):

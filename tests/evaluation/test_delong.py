@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrbatch.evaluation.delong import delong, logit_interval, paired_difference
+from cxrbatch.evaluation.delong import delong, paired_difference
 
 
 def brute_force(y, scores):
@@ -86,22 +86,14 @@ def test_one_positive_has_no_variance_rather_than_zero():
     assert np.isnan(delong([1, 0, 0, 0], [0.5, 0.1, 0.7, 0.2]).covariance).all()
 
 
-@given(st.floats(0.001, 0.999), st.floats(1e-8, 0.05))
-def test_logit_interval_stays_inside_and_holds_the_estimate(area, variance):
-    low, high = logit_interval(area, variance)
-    assert 0 <= low < area < high <= 1
-
-
-def test_logit_interval_by_hand():
-    # logit 0.8 = ln 4; se 0.04 / 0.16 = 0.25; ln 4 -+ 1.96 x 0.25 -> 4 exp(-+0.48999) as odds.
-    low, high = logit_interval(0.8, 0.04**2)
-    odds = 4 * np.exp(np.array([-1, 1]) * 1.959963984540054 * 0.25)
-    assert (low, high) == pytest.approx(tuple(odds / (1 + odds)), abs=1e-12)
-
-
-@pytest.mark.parametrize(("area", "variance"), [(1.0, 0.0), (0.0, 0.0), (0.7, float("nan"))])
-def test_interval_is_none_where_undefined(area, variance):
-    assert logit_interval(area, variance) is None
+def test_degrees_are_those_of_the_class_that_decides():
+    rng = np.random.default_rng(0)
+    y = np.repeat([1.0, 0.0], [30, 3000])
+    degrees = delong(y, rng.normal(size=3030) + y).degrees[0]
+    assert 29 <= degrees < 32
+    even = np.repeat([1.0, 0.0], [30, 30])
+    # With equal parts Satterthwaite's sum is 2 x 29.
+    assert 29 < delong(even, rng.normal(size=60) + even).degrees[0] <= 58
 
 
 def test_paired_difference_uses_the_covariance(cohort):

@@ -80,7 +80,7 @@ def test_fewer_than_ten_positives_is_unreliable(positives, unreliable):
     y = np.repeat([1.0, 0.0], [positives, 200])[:, None]
     found = evaluate(y, rng.random(y.shape), ["Mass"], rounds=20).to_dict()["labels"]["Mass"]
     assert found["unreliable"] is unreliable
-    assert any("images in the smaller class" in warning for warning in found["warnings"])
+    assert any("in the smaller class" in warning for warning in found["warnings"])
 
 
 def test_identical_scores_are_an_alarm():
