@@ -20,8 +20,8 @@ FOLDER = "audit_files"
 PDF_ROWS = 500
 """Longest table in the PDF: WeasyPrint needs 12 ms and 0.15 MB a row, and nobody reads more on paper."""
 
-# What run.json says under other headings, or what the head of the page says already.
-_ELSEWHERE = {"counts", "settings", "versions", "timings"}
+# Keys of run.json that stand under a heading of their own.
+_ELSEWHERE = {"bundle", "counts", "settings", "arithmetic", "versions", "seconds", "report_errors"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,8 @@ def _common(
         "run_lines": flat_lines({key: value for key, value in run.items() if key not in _ELSEWHERE}),
         "setting_lines": _part(run, "settings"),
         "version_lines": _part(run, "versions"),
-        "timing_lines": _part(run, "timings"),
+        "arithmetic_lines": _part(run, "arithmetic"),
+        "timing_lines": _part(run, "seconds"),
         "screened_out": _by_reason(content.rejected, ReasonGroup.SCREENED_OUT),
         "failed": _by_reason(content.rejected, ReasonGroup.FAILED),
         "failed_reports": [entry for entry in entries if entry.row.error],

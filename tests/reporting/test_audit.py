@@ -34,7 +34,8 @@ RUN: dict[str, object] = {
     "versions": {"python": "3.11.99", "keras": "3.15.77"},
     "settings": {"workers": 3, "acute": ["Effusion", "Edema"], "deidentify": False},
     "counts": {"found": 9, "ignored": 4},
-    "timings": {"decode_seconds": 12.5},
+    "seconds": {"decoding": 12.5},
+    "arithmetic": {"runtime": "openvino", "threads": 2},
 }
 
 
@@ -72,7 +73,7 @@ def test_both_say_what_ran_what_was_found_and_why_it_was_not_scored(
     page, pdf = squeezed(read_page(tmp_path / "audit.html").text), pdf_text(tmp_path)
     said = [
         "St. Anna", "test-net 1.2.3", content.facts.bundle_sha256, "3.11.99", "3.15.77", "workers 3",
-        "acute Effusion, Edema", "deidentify no", "found 9", "ignored 4", "decode seconds 12.5",
+        "acute Effusion, Edema", "deidentify no", "found 9", "ignored 4", "decoding 12.5", "runtime openvino",
         "4 images of 3 studies scored; 1 study has a finding above threshold",
         "To look at: 1 failed file, 1 failed report.", "Screened out (2)", "Failed (1)", "not_chest 2",
         "decode_failed 1", "unreadable 0", "/in/<b>.dcm", "The stream ends early.", "Effusion 1 (33.3%)",
