@@ -43,7 +43,7 @@ class KerasPredictor:
         """Score one batch; see `Predictor`."""
         check_shape(batch, self._shape)
         outputs = self._run(tf.constant(batch, tf.float32))
-        return prediction_from_outputs({name: np.asarray(value) for name, value in outputs.items()})
+        return prediction_from_outputs({name: np.asarray(value) for name, value in outputs.items()}, batch)
 
     def _compile(self, model: keras.Model) -> tf.types.experimental.ConcreteFunction:
         def forward(batch: tf.Tensor) -> dict[str, tf.Tensor]:

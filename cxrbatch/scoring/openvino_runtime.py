@@ -38,8 +38,8 @@ class OpenVinoPredictor:
         check_shape(batch, self._shape)
         batch = np.ascontiguousarray(batch, np.float32)
         results = self._request.infer({0: batch}, share_inputs=True, share_outputs=False)
-        outputs = {name: np.array(results[index]) for index, name in enumerate(self._names)}
-        return prediction_from_outputs(outputs)
+        outputs = {name: np.asarray(results[index]) for index, name in enumerate(self._names)}
+        return prediction_from_outputs(outputs, batch)
 
 
 def _settings(threads: int | None) -> dict[str, Any]:

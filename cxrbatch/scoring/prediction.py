@@ -17,7 +17,8 @@ class Prediction:
     """Of one batch of n: `logits` and `probabilities` float32 (n, findings), in the card's order.
 
     `maps` float32 (n, grid rows, grid columns, findings) in logits (their mean over the grid plus the
-    finding's bias is the logit), or None where the model's head gives none. NaN is passed on.
+    finding's bias is the logit), or None where the model's head gives none. NaN, in the input or from
+    the network, is NaN here: never a probability.
     """
 
     logits: Floats
@@ -65,14 +66,19 @@ def logit(probabilities: NDArray[np.floating[Any]]) -> Floats:
     return np.log(p / (1.0 - p)).astype(np.float32)
 
 
-def prediction_from_outputs(outputs: Mapping[str, NDArray[Any]]) -> Prediction:
-    """The outputs of `heatmaps.scoring_model`, by name, as a `Prediction`."""
+def prediction_from_outputs(outputs: Mapping[str, NDArray[Any]], batch: Floats) -> Prediction:
+    """The outputs of `heatmaps.scoring_model` for `batch`, by name, as a `Prediction`.
+
+    An image with NaN or infinite pixels gets NaN throughout: on CPUs a network's ReLUs turn NaN into 0,
+    so a plausible probability would come out.
+    """
+    outputs = {name: np.array(value, np.float32) for name, value in outputs.items()}
+    broken = ~np.isfinite(batch).all(axis=(1, 2, 3))
+    for value in outputs.values():
+        value[broken] = np.nan
     if "probabilities" in outputs:
-        given = np.asarray(outputs["probabilities"], np.float32)
-        return Prediction(logit(given), given, None)
-    logits = np.asarray(outputs["logits"], np.float32)
-    maps = np.asarray(outputs["maps"], np.float32) if "maps" in outputs else None
-    return Prediction(logits, sigmoid(logits), maps)
+        return Prediction(logit(outputs["probabilities"]), outputs["probabilities"], None)
+    return Prediction(outputs["logits"], sigmoid(outputs["logits"]), outputs.get("maps"))
 
 
 def check_shape(batch: Floats, expected: tuple[int, ...]) -> None:
