@@ -38,7 +38,8 @@ RELIABLE_POSITIVES = 10
 
 RELIABLE_INTERVAL = 30
 RELIABLE_CLUSTERS = 50
-"""From so many patients, in the smaller class and in all, both intervals cover 93 to 97% in simulation (tests/evaluation/test_coverage.py)."""
+"""From so many patients, in the smaller class and in all, both intervals cover 93 to 97% in
+simulation (tests/evaluation/test_coverage.py)."""
 
 GIVEN = "given"
 SAME_DATA = "youden, chosen on the data it is judged on"
