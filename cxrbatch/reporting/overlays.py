@@ -122,8 +122,8 @@ def colour_scale() -> bytes:
 
 @lru_cache(maxsize=1)
 def _opacity_table() -> list[int]:
-    """Opacity (0 to 255) by strength (0 to 255): rises a little faster than strength at first."""
-    return [round(255 * MAX_OPACITY * (strength / 255) ** 0.75) for strength in range(256)]
+    """Opacity (0 to 255) by strength (0 to 255): proportional, so that weak evidence is no haze over all."""
+    return [round(MAX_OPACITY * strength) for strength in range(256)]
 
 
 def _blend(film: Image.Image, strength: Image.Image) -> Image.Image:
