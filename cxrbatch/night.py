@@ -209,6 +209,8 @@ class Night:
         """The studies that are for this run: not scored by an earlier one, not beyond the limit."""
         request = self._request
         if request.skip_known is not None:
+            if not request.skip_known.is_dir():
+                raise RequestError(f"--skip-known {request.skip_known}: there is no such folder.")
             with KnownStudies(request.skip_known, self._bundle.sha256, except_for=request.out) as known:
                 new = [study for study in studies if not _is_known(study, known)]
             self._left_out.known_studies += len(studies) - len(new)

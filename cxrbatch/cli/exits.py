@@ -17,6 +17,7 @@ class Exit(IntEnum):
     SOME_FAILED = 3
     FOLDER_HELD = 4
     VERDICT_NOT_PASSED = 5
+    STOPPED_BY_CTRL_C = 130
 
 
 def leave(code: Exit, message: object) -> NoReturn:

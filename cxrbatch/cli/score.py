@@ -89,7 +89,7 @@ def score(
     from cxrbatch import night
     from cxrbatch.bundles.errors import BundleError
     from cxrbatch.config import ConfigError, load_config
-    from cxrbatch.evaluation.labels import LabelsError
+    from cxrbatch.evaluation.delimited import TableError
     from cxrbatch.intake.walk import InputNotFoundError
     from cxrbatch.ledger.lease import FolderHeldError
     from cxrbatch.ledger.run_folder import RunFolderError
@@ -117,7 +117,7 @@ def score(
             reports=site.report_settings(findings=findings, formats=reports.value if reports else None),
         )
         summary = night.score(request)
-    except (ConfigError, LabelsError, InputNotFoundError, BundleError, RunFolderError, RequestError) as error:
+    except (ConfigError, TableError, InputNotFoundError, BundleError, RunFolderError, RequestError) as error:
         leave(Exit.WRONG_USAGE, error)
     except FolderHeldError as error:
         leave(Exit.FOLDER_HELD, error)
@@ -130,6 +130,6 @@ def score(
             f"{error.strerror or error}{where}. Mend that and start the same command again: it goes on.",
         )
     except KeyboardInterrupt:
-        leave(Exit.COULD_NOT_FINISH, "Stopped at once. Start the same command again to go on.")
+        leave(Exit.STOPPED_BY_CTRL_C, "Stopped at once. Start the same command again to go on.")
     typer.echo(summary.message, err=True)
     raise typer.Exit(summary.exit_code)

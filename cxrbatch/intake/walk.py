@@ -22,6 +22,9 @@ _TYPE_NAMES = {
     stat.S_IFBLK: "a device",
 }
 
+_RUN_FOLDER = {"run.json", "ledger.db"}
+"""What marks a run folder of cxrbatch: the pictures in it are of films that were scored already."""
+
 
 class InputNotFoundError(Exception):
     """An input that does not exist: wrong usage, exit code 2."""
@@ -40,7 +43,8 @@ def walk(
     """Every file that is an input or lies below one, in the order of the paths' bytes.
 
     Paths are absolute; links are followed but not resolved in what is reported. A folder is entered
-    once, however many inputs or links lead to it, and by its real path where that lies below an input.
+    once, however many inputs or links lead to it, and by its real path where that lies below an input;
+    run folders of cxrbatch are not entered.
     Files that cannot be opened as files (dangling links, pipes, devices) and folders that cannot be
     listed are given as rejections. Nothing is opened here.
 
@@ -139,14 +143,17 @@ class _Walk:
         identity = (found.st_dev, found.st_ino)
         if identity in self._entered or identity in self._excluded:
             return []
-        entries = []
+        entries, names = [], set()
         with os.scandir(folder) as listing:
             for item in listing:
+                names.add(item.name)
                 is_folder = _is_folder(item)
                 if is_folder and item.is_symlink() and not self._leads_elsewhere(item.path):
                     continue
                 entries.append(_Entry(item.path, is_folder))
         self._entered.add(identity)
+        if names >= _RUN_FOLDER:
+            return []
         return sorted(entries, key=_path_order)
 
     def _leads_elsewhere(self, link: str) -> bool:

@@ -216,3 +216,10 @@ def test_settled_by_age_and_a_clock_far_ahead_hides_nothing(age_s: int, expected
 
 def test_without_a_span_everything_is_settled() -> None:
     assert settled(SourceFile("/x", 1, 5, 1), 5, 0)
+
+
+def test_run_folders_of_cxrbatch_are_not_entered(tmp_path: Path) -> None:
+    (tmp_path / "run" / "store").mkdir(parents=True)
+    for name in ("run/run.json", "run/ledger.db", "run/store/film.jpg", "film.png"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [found.path for found in walk([tmp_path])] == [str(tmp_path / "film.png")]  # type: ignore[union-attr]

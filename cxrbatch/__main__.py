@@ -1,0 +1,6 @@
+"""``python -m cxrbatch``."""
+
+from cxrbatch.cli.app import main
+
+if __name__ == "__main__":
+    main()

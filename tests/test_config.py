@@ -1,0 +1,75 @@
+"""cxrbatch.toml: every error names file, line and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cxrbatch.config import ConfigError, SiteConfig, load_config
+from cxrbatch.reporting.content import PageSize
+
+
+def _write(folder: Path, text: str) -> Path:
+    path = folder / "cxrbatch.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_a_file_everything_is_at_its_default() -> None:
+    assert load_config(None) == SiteConfig()
+
+
+def test_what_the_file_says_reaches_the_reports(tmp_path: Path) -> None:
+    (tmp_path / "logo.png").write_bytes(b"png")
+    path = _write(
+        tmp_path,
+        '[hospital]\nname = "St. Ελένη"\nlogo = "logo.png"\n'
+        '[report]\npage_size = "Letter"\nacute = ["Mass"]\nformats = "html"\n',
+    )
+    settings = load_config(path).report_settings(findings="all")
+    assert settings.hospital == "St. Ελένη"
+    assert settings.logo == tmp_path / "logo.png"
+    assert settings.page_size is PageSize.LETTER
+    assert (settings.html, settings.pdf) == (True, False)
+    assert (settings.acute, settings.findings) == (("Mass",), "all")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "says"),
+    [
+        ('[hospital]\nname = "x"\ntown = "y"\n', 3, "hospital.town", "is not known"),
+        ("# c\n\n[scores]\nworkers = 1\n", 3, "scores", "is not known"),
+        ("[score]\nworkers = 0\n", 2, "score.workers", "greater than 0"),
+        ('[report]\nacute = ["a"]\npage_size = "A3"\n', 3, "report.page_size", "'A4' or 'Letter'"),
+        ('[score]\nbatch_size = "four"\n', 2, "score.batch_size", "'four'"),
+        ('[hospital]\nname = "x"\nlogo = "gone.png"\n', 3, "hospital.logo", "no file"),
+        ('[report]\ntemplates = "gone"\n', 2, "report.templates", "no folder"),
+    ],
+)
+def test_mistake_is_named_with_its_place(tmp_path: Path, text: str, line: int, key: str, says: str) -> None:
+    path = _write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}, line {line}, key '{key}':")
+    assert says in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("text", ["[hospital\n", 'name = "unclosed\n', "a = 1\na = 2\n"])
+def test_broken_toml_is_named_with_its_line(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"is no valid TOML: .*(line \d|end of document)"):
+        load_config(_write(tmp_path, text))
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing\.toml: cannot be read"):
+        load_config(tmp_path / "nothing.toml")
+
+
+def test_file_that_is_no_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_bytes('[hospital]\nname = "Söder"\n'.encode("latin-1"))
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        load_config(path)
