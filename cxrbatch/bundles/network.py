@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from cxrbatch.bundles.architectures import ARCHITECTURES, WHOLE_MODEL, build_architecture
 from cxrbatch.bundles.bundle import Bundle
@@ -35,10 +37,7 @@ def read_network(weights: Path, architecture: str, spec: InputSpec, n_findings: 
         model = _read_whole_model(weights)
     elif architecture in ARCHITECTURES:
         model = build_architecture(architecture, spec, n_findings)
-        try:
-            model.load_weights(weights)
-        except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit
-            raise BundleError(f"{weights} does not fit {architecture}: {_first_line(error)}") from error
+        _load_weights(model, weights, architecture)
     else:
         known = ", ".join(sorted([*ARCHITECTURES, WHOLE_MODEL]))
         raise BundleError(f"There is no architecture '{architecture}'; there are {known}.")
@@ -62,6 +61,25 @@ def in_mixed_precision(model: keras.Model, policy: str) -> keras.Model:
     return mixed
 
 
+def _load_weights(model: keras.Model, weights: Path, architecture: str) -> None:
+    """Load by position; every variable is NaN before, so that none can keep its random start unnoticed."""
+    for variable in model.weights:
+        variable.assign(np.full(variable.shape, np.nan, np.float32))
+    try:
+        with warnings.catch_warnings():
+            # Keras warns of containers that its own files lack; what is missing shows below.
+            warnings.simplefilter("ignore")
+            model.load_weights(weights)
+    except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit
+        raise BundleError(f"{weights} does not fit {architecture}: {_one_line(error)}") from error
+    unset = [v.path for v in model.weights if not np.isfinite(keras.ops.convert_to_numpy(v)).all()]
+    if unset:
+        raise BundleError(
+            f"{weights} does not fit {architecture}: it leaves {len(unset)} arrays unset or NaN, "
+            f"such as {unset[0]}."
+        )
+
+
 def _read_whole_model(path: Path) -> keras.Model:
     if path.suffix != ".keras":
         raise BundleError(
@@ -72,7 +90,7 @@ def _read_whole_model(path: Path) -> keras.Model:
     except Exception as error:  # the file may hold anything; every failure is a file that cannot be used
         raise BundleError(
             f"{path} cannot be loaded in Keras' safe mode (lambdas and custom layers are refused, as they "
-            f"would run code from the file): {_first_line(error)}"
+            f"would run code from the file): {_one_line(error)}"
         ) from error
 
 
@@ -90,7 +108,6 @@ def _check_shapes(model: keras.Model, path: Path, spec: InputSpec, n_findings: i
         )
 
 
-def _first_line(error: Exception) -> str:
-    """Keras' messages run over many lines; the first says what is wrong."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]
+def _one_line(error: Exception) -> str:
+    """Keras' messages run over many lines, with the cause among the first."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

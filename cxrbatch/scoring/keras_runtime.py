@@ -28,6 +28,8 @@ class KerasPredictor:
         spec = bundle.card.input
         self._shape = (batch_size, spec.height, spec.width, spec.channels)
         gpus = tf.config.list_physical_devices("GPU")
+        # TensorFlow would multiply in TF32 (10 bits of mantissa) on recent GPUs and still say float32.
+        tf.config.experimental.enable_tensor_float_32_execution(mixed_precision)
         classifier = load_classifier(bundle)
         if mixed_precision:
             # CPUs compute bfloat16 in hardware and emulate float16; GPUs have both, float16 is finer.

@@ -145,6 +145,24 @@ def test_weights_of_a_named_architecture(tmp_path: Path) -> None:
     assert open_bundle("mine").sha256 == bundle.sha256
 
 
+def test_weights_that_leave_a_layer_out_are_refused(tmp_path: Path) -> None:
+    spec = InputSpec(height=64, width=64, channels=3, scaling=Scaling.IMAGENET)
+    model = build_architecture("efficientnet-lite0", spec, 3)
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([kernel, np.full_like(bias, np.nan)])
+    path = tmp_path / "mine.weights.h5"
+    model.save_weights(path)
+
+    with pytest.raises(BundleError, match=r"1 arrays unset or NaN, such as findings/bias"):
+        add_bundle(path, "mine", architecture="efficientnet-lite0", findings=FINDINGS, input_spec=spec)
+
+    with h5py.File(path, "a") as file:
+        del file["layers/conv2d/vars"]
+    with pytest.raises(BundleError, match="does not fit efficientnet-lite0") as caught:
+        add_bundle(path, "mine", architecture="efficientnet-lite0", findings=FINDINGS, input_spec=spec)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_a_whole_model_keeps_its_outputs_and_has_heat_maps(tmp_path: Path) -> None:
     model = _network()
     bundle = add_bundle(_save(model, tmp_path / "m.keras"), "mine", findings=FINDINGS, input_spec=SPEC)
