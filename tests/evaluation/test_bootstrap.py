@@ -30,7 +30,7 @@ def test_weights_draw_as_many_patients_as_there_are():
 
 def test_same_seed_same_values_whatever_the_chunks(cohort, monkeypatch):
     first = bootstrap_auroc(cohort.y_true, cohort.y_score, cohort.patients, 50, seed=1).values
-    monkeypatch.setattr(bootstrap, "_CHUNK_BYTES", 8 * 400 * 7)
+    monkeypatch.setattr(bootstrap, "_ROUNDS_AT_A_TIME", 7)
     np.testing.assert_array_equal(
         bootstrap_auroc(cohort.y_true, cohort.y_score, cohort.patients, 50, seed=1).values, first
     )
