@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from cxrbatch.reporting.content import DEFAULT_ACUTE, PageSize, ReportSettings
@@ -139,6 +140,9 @@ def _anchored(config: SiteConfig, path: Path, text: str) -> SiteConfig:
         if not logo.is_file():
             line = _line_of(text, ["hospital", "logo"])
             raise ConfigError(f"{path}, line {line}, key 'hospital.logo': there is no file {logo}.")
+        if not _is_picture(logo):
+            line = _line_of(text, ["hospital", "logo"])
+            raise ConfigError(f"{path}, line {line}, key 'hospital.logo': {logo} is no PNG or JPEG picture.")
     if templates is not None:
         templates = folder / templates
         if not templates.is_dir():
@@ -150,3 +154,12 @@ def _anchored(config: SiteConfig, path: Path, text: str) -> SiteConfig:
             "report": config.report.model_copy(update={"templates": templates}),
         }
     )
+
+
+def _is_picture(path: Path) -> bool:
+    try:
+        with Image.open(path, formats=("PNG", "JPEG")) as picture:
+            picture.load()
+    except (OSError, SyntaxError, ValueError):  # what Pillow raises for files that are not what they seem
+        return False
+    return True

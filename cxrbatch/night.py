@@ -53,6 +53,7 @@ from cxrbatch.scoring.engine import Engine, ScoredFilm
 from cxrbatch.stopping import StopRequested, stop_on_signals
 
 _log = logging.getLogger("cxrbatch")
+_PRESS_MODULES = ["cxrbatch.reporting.study_report", "cxrbatch.reporting.pdf"]
 
 
 def score(request: Request) -> Summary:
@@ -93,7 +94,7 @@ def report(run: Path, settings: ReportSettings, workers: int | None = None) -> S
     written = read_run_json(run)
     if written["state"] != "finished":
         raise RunFolderError(f"{run} is not finished: start its `cxrbatch score` command again first.")
-    multiprocessing.set_forkserver_preload(["cxrbatch.reporting.study_report"])
+    multiprocessing.set_forkserver_preload(_PRESS_MODULES)
     folder = RunFolder(run.absolute())
     try:
         card = Card.model_validate(folder.ledger.fact("card"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from cxrbatch.config import ConfigError, SiteConfig, load_config
 from cxrbatch.reporting.content import PageSize
@@ -21,7 +22,7 @@ def test_without_a_file_everything_is_at_its_default() -> None:
 
 
 def test_what_the_file_says_reaches_the_reports(tmp_path: Path) -> None:
-    (tmp_path / "logo.png").write_bytes(b"png")
+    Image.new("L", (40, 20)).save(tmp_path / "logo.png")
     path = _write(
         tmp_path,
         '[hospital]\nname = "St. Ελένη"\nlogo = "logo.png"\n'
@@ -61,6 +62,12 @@ def test_mistake_is_named_with_its_place(tmp_path: Path, text: str, line: int, k
 def test_broken_toml_is_named_with_its_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"is no valid TOML: .*(line \d|end of document)"):
         load_config(_write(tmp_path, text))
+
+
+def test_logo_that_is_no_picture_is_found_before_the_night(tmp_path: Path) -> None:
+    (tmp_path / "logo.png").write_bytes(b"png")
+    with pytest.raises(ConfigError, match=r"line 2, key 'hospital\.logo': .* is no PNG or JPEG"):
+        load_config(_write(tmp_path, '[hospital]\nlogo = "logo.png"\n'))
 
 
 def test_missing_file(tmp_path: Path) -> None:
