@@ -35,7 +35,7 @@ def save_bundle(folder: Path, weights: Path, fields: Mapping[str, Any], replace:
     try:
         kept = draft / f"weights{_ending(weights)}"
         shutil.copyfile(weights, kept)
-        _complete(draft, fields, kept)
+        _complete(draft, _card(fields, kept), weights)
         draft.chmod(0o755)
         _move_into_place(draft, folder)
     finally:
@@ -43,9 +43,8 @@ def save_bundle(folder: Path, weights: Path, fields: Mapping[str, Any], replace:
     return open_bundle(folder)
 
 
-def _complete(draft: Path, fields: Mapping[str, Any], weights: Path) -> None:
-    """Inspect the network, then write golden pair, card and sums."""
-    card = _card(fields, weights)
+def _complete(draft: Path, card: Card, weights: Path) -> None:
+    """Inspect the network, then write golden pair, card and sums. Errors name `weights`, the user's file."""
     found = inspect_network(weights, card.architecture, card.input, len(card.findings))
     # Twice what bfloat16, the coarser of the 16-bit formats, did here: rounding differs by device.
     mixed = max(2.0 * found.mixed_deviation, 1e-3)

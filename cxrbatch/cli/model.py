@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cxrbatch.chatter import imports_kept_quiet
+from cxrbatch.cli.exits import Exit, leave
 
 if TYPE_CHECKING:
     from cxrbatch.bundles.bundle import Bundle
@@ -15,9 +17,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The models that films are scored with.", no_args_is_help=True)
 
 Model = Annotated[str, typer.Argument(help="Name of a model, or the folder of a bundle.")]
-
-BAD_USAGE = 2
-FAILED = 1
 
 
 @app.command("list")
@@ -58,19 +57,20 @@ def verify(
     from cxrbatch.bundles.folders import find
 
     if runtime not in ("auto", "keras", "openvino"):
-        _fail(f"--runtime must be auto, keras or openvino; received '{runtime}'.", BAD_USAGE)
+        leave(Exit.WRONG_USAGE, f"--runtime must be auto, keras or openvino; received '{runtime}'.")
     try:
         find(model)
     except BundleError as error:
-        _fail(str(error), BAD_USAGE)
+        leave(Exit.WRONG_USAGE, error)
     from cxrbatch.bundles.bundle import open_bundle
     from cxrbatch.scoring.predictor import load_predictor
 
     try:
         bundle = open_bundle(model)
-        predictor = load_predictor(bundle, runtime)  # type: ignore[arg-type]
+        with imports_kept_quiet():
+            predictor = load_predictor(bundle, runtime)  # type: ignore[arg-type]
     except BundleError as error:
-        _fail(str(error), FAILED)
+        leave(Exit.COULD_NOT_FINISH, error)
     typer.echo(f"{bundle.card.name} {bundle.card.version} is whole: {bundle.sha256}")
     typer.echo(f"Its golden output is met by {predictor.runtime_version}, {predictor.threads} threads.")
 
@@ -94,9 +94,12 @@ def add(
     names = [part.strip() for part in findings.split(",")] if findings is not None else None
     spec = _input_spec(size, channels, scaling, fit) if size is not None else None
     try:
-        bundle = add_bundle(weights, name, preset, architecture, names, spec)
+        with imports_kept_quiet():
+            bundle = add_bundle(weights, name, preset, architecture, names, spec)
     except BundleError as error:
-        _fail(str(error), BAD_USAGE)
+        leave(Exit.WRONG_USAGE, error)
+    except OSError as error:
+        leave(Exit.COULD_NOT_FINISH, f"The model could not be written: {error.strerror}: {error.filename}.")
     typer.echo(f"{bundle.card.name}: {bundle.folder}, {bundle.sha256}")
     typer.echo("Its thresholds are placeholders of 0.5: choose them on labelled films.", err=True)
 
@@ -112,7 +115,7 @@ def _input_spec(size: int, channels: int, scaling: str, fit: str) -> InputSpec:
     except ValidationError as error:
         first = error.errors()[0]
         option = {"height": "size"}.get(str(first["loc"][0]), first["loc"][0])
-        _fail(f"--{option}: {first['msg']}.", BAD_USAGE)
+        leave(Exit.WRONG_USAGE, f"--{option}: {first['msg']}.")
 
 
 def _open(model: str) -> Bundle:
@@ -122,9 +125,4 @@ def _open(model: str) -> Bundle:
     try:
         return open_bundle(model)
     except BundleError as error:
-        _fail(str(error), BAD_USAGE)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(code)
+        leave(Exit.WRONG_USAGE, error)

@@ -114,7 +114,7 @@ def test_a_preset_with_another_number_of_findings_is_refused(tmp_path: Path) -> 
     path = tmp_path / "fifteen.h5"
     write_legacy_h5(model, path)
 
-    with pytest.raises(BundleError, match="does not fit densenet121"):
+    with pytest.raises(BundleError, match=r"fifteen\.h5 does not fit densenet121.*\(1024, 15\)"):
         add_bundle(path, "fifteen", preset="coursera-nih")
 
 

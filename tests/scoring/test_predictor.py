@@ -221,3 +221,34 @@ def test_openvino_needs_no_tensorflow_when_cached_and_never_reports_home(
     assert outputs[1].strip() == "[] [] []"
     # Where telemetry is on, it keeps a client's number in ~/intel.
     assert not list((tmp_path / "home").rglob("*openvino_telemetry*"))
+
+
+@pytest.mark.long
+def test_runtimes_agree_on_densenet121(tmp_path: Path) -> None:
+    from cxrbatch.bundles.architectures import build_architecture
+    from cxrbatch.bundles.presets import PRESETS
+    from cxrbatch.bundles.saving import save_bundle
+
+    preset = PRESETS["chexnet-keras"]
+    keras.utils.set_random_seed(9)
+    model = build_architecture(preset.architecture, preset.input, len(preset.findings))
+    model.save_weights(tmp_path / "dense.weights.h5")
+    fields = {
+        "name": "dense",
+        "version": "1",
+        "architecture": preset.architecture,
+        "findings": preset.findings,
+        "input": preset.input,
+        "thresholds": dict.fromkeys(preset.findings, 0.5),
+        "thresholds_method": "none",
+        "intended_use": "a test",
+        "limits": "random weights",
+        "licence": "none",
+    }
+    bundle = save_bundle(tmp_path / "dense", tmp_path / "dense.weights.h5", fields)
+    by_keras, by_openvino = (load_predictor(bundle, runtime) for runtime in RUNTIMES)
+
+    for film in golden_input(preset.input, seed=4):
+        expected, found = by_keras(film[None]), by_openvino(film[None])
+        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+        np.testing.assert_allclose(found.maps, expected.maps, atol=1e-4 * np.abs(expected.maps).max())
