@@ -11,8 +11,11 @@ code=0
 # 3: finished, with a file that failed. The samples hold a broken one on purpose.
 [ "$code" -eq 0 ] || [ "$code" -eq 3 ] || exit "$code"
 
+key=$(.venv/bin/python -c 'import csv
+print(next(row["study_key"] for row in csv.DictReader(open("demo/run/scores.csv")) if row["path"].endswith("RG1_UNCR.dcm")))')
+
 echo
 echo "Done. Open in a browser:  file://$PWD/demo/run/index.html   (the worklist)"
 echo "                          file://$PWD/demo/run/audit.html   (what ran, what was left out and why)"
-echo "A report as PDF:          $(find demo/run/reports -name report.pdf | sort | head -n 1)"
-echo "Scores as tables:         demo/run/scores.csv, demo/run/studies.csv, demo/run/rejected.csv"
+echo "The real film's report:   $PWD/demo/run/reports/$key/report.pdf"
+echo "Scores as tables:         $PWD/demo/run/scores.csv, studies.csv and rejected.csv beside it"
