@@ -219,8 +219,8 @@ def test_openvino_needs_no_tensorflow_when_cached_and_never_reports_home(
 
     assert outputs[0].strip() == "['tensorflow', 'keras'] [] []"
     assert outputs[1].strip() == "[] [] []"
-    # Where telemetry is on, it keeps a client's number in ~/intel.
-    assert not list((tmp_path / "home").rglob("*openvino_telemetry*"))
+    # Where telemetry is on, it keeps a client's number and statistics there, and sends from a child process.
+    assert not (tmp_path / "home" / "intel").exists()
 
 
 @pytest.mark.long
