@@ -22,38 +22,34 @@ import numpy as np
 
 from cxrbatch import __version__
 from cxrbatch.bundles.bundle import Bundle, open_bundle
-from cxrbatch.bundles.card import Card
 from cxrbatch.chatter import imports_kept_quiet
 from cxrbatch.evaluation.cohort import join
 from cxrbatch.evaluation.labels import Labels, read_labels
 from cxrbatch.evaluation.metrics import evaluate
 from cxrbatch.evaluation.tables import read_probabilities
+from cxrbatch.inbox import take_in
 from cxrbatch.intake.reasons import Reason
-from cxrbatch.intake.records import Candidate, Ignored, Rejection, SourceFile, Study
-from cxrbatch.intake.studies import group, percent_encode
-from cxrbatch.intake.survey import survey
-from cxrbatch.intake.walk import settled, walk
+from cxrbatch.intake.records import Rejection, SourceFile
+from cxrbatch.intake.studies import percent_encode
+from cxrbatch.intake.walk import walk
 from cxrbatch.ledger import layout, tables
 from cxrbatch.ledger.account import Counts, LeftOut, RunState, account
 from cxrbatch.ledger.atomic import write_atomic
-from cxrbatch.ledger.changes import file_digest, new_or_changed
-from cxrbatch.ledger.known import KnownStudies
+from cxrbatch.ledger.audit_log import append_event
 from cxrbatch.ledger.ledger import PendingImage
 from cxrbatch.ledger.records import ScoredImage
-from cxrbatch.ledger.run_folder import RunFolder, RunFolderError
-from cxrbatch.ledger.run_json import read_run_json, write_run_json
+from cxrbatch.ledger.run_folder import RunFolder
+from cxrbatch.ledger.run_json import write_run_json
 from cxrbatch.pipeline.decoder_pool import FailedFilm, FilmFile
 from cxrbatch.progress import Progress
-from cxrbatch.reporting.choice import check_findings
-from cxrbatch.reporting.content import ReportSettings, RunFacts
+from cxrbatch.reporting.content import RunFacts
 from cxrbatch.reporting.night_pages import worklist_rows, write_night_pages
-from cxrbatch.reporting.press import Press
-from cxrbatch.request import Request, RequestError, Summary
+from cxrbatch.reporting.press import PRELOAD, Press
+from cxrbatch.request import Request, RequestError, Summary, require_known_findings
 from cxrbatch.scoring.engine import Engine, ScoredFilm
 from cxrbatch.stopping import StopRequested, stop_on_signals
 
 _log = logging.getLogger("cxrbatch")
-_PRESS_MODULES = ["cxrbatch.reporting.study_report", "cxrbatch.reporting.pdf"]
 
 
 def score(request: Request) -> Summary:
@@ -67,10 +63,10 @@ def score(request: Request) -> Summary:
     """
     found = walk(request.inputs, exclude=[request.out])
     bundle = open_bundle(request.model)
-    _check_findings(request.reports, bundle.card)
+    require_known_findings(request.reports, bundle.card)
     labels = None if request.labels is None else read_labels(request.labels, bundle.card.findings)
     # Workers are forked from a small server process that has already imported what they need.
-    multiprocessing.set_forkserver_preload(["cxrbatch.pipeline.decoding", "cxrbatch.reporting.study_report"])
+    multiprocessing.set_forkserver_preload(["cxrbatch.pipeline.decoding", *PRELOAD])
     folder = RunFolder(request.out.absolute(), fresh=request.fresh)
     try:
         with stop_on_signals() as stop:
@@ -81,55 +77,6 @@ def score(request: Request) -> Summary:
             return summary
     finally:
         folder.close()
-
-
-def report(run: Path, settings: ReportSettings, workers: int | None = None) -> Summary:
-    """Render every report, the worklist and the audit of a finished run again, from what it stored.
-
-    Raises:
-        RunJsonError, LedgerError: `run` is no run folder, or one of another version.
-        RunFolderError: it is not finished yet.
-        FolderHeldError: a run works in it.
-    """
-    written = read_run_json(run)
-    if written["state"] != "finished":
-        raise RunFolderError(f"{run} is not finished: start its `cxrbatch score` command again first.")
-    multiprocessing.set_forkserver_preload(_PRESS_MODULES)
-    folder = RunFolder(run.absolute())
-    try:
-        card = Card.model_validate(folder.ledger.fact("card"))
-        sha256 = written["bundle"]["sha256"]
-        facts = RunFacts(folder.run_id, folder.started, written["version"], sha256, card)
-        _check_findings(settings, card)
-        with stop_on_signals() as stop:
-            _print_all(folder, facts, settings, workers or len(os.sched_getaffinity(0)), stop)
-        if stop:
-            return Summary(stop.exit_code, "Stopped. Start the same command again.")
-        failed = folder.ledger.report_errors()
-        written["report_errors"] = failed
-        written["counts"]["reports_failed"] = len(failed)
-        rows = worklist_rows(folder.ledger, card, settings.acute)
-        write_night_pages(folder.path, folder.ledger, rows, facts, settings, written)
-        write_run_json(folder.path, written)
-    finally:
-        folder.close()
-    return Summary(3 if failed else 0, f"Rendered {len(rows)} reports, {len(failed)} failed.")
-
-
-def _print_all(
-    folder: RunFolder, facts: RunFacts, settings: ReportSettings, workers: int, stop: StopRequested
-) -> None:
-    press = Press(folder.path, facts, settings, workers)
-    try:
-        for study, _ in folder.ledger.studies():
-            press.submit(study)
-        with Progress("Reports", press.unfinished, "report") as progress:
-            while press.unfinished and not stop:
-                for key, problem in press.finished(wait=True):
-                    folder.ledger.record_report(key, problem)
-                    progress.step()
-    finally:
-        press.close()
 
 
 class Night:
@@ -151,11 +98,15 @@ class Night:
 
     def run(self, found: Iterator[SourceFile | Rejection]) -> Summary:
         """The order of events."""
+        self._note("started" if self._folder.is_new else "resumed")
         with self._timed("intake"):
-            changed = self._take_in(found)
+            changed = take_in(
+                found, self._request, self._ledger, self._bundle.sha256, self._workers, self._left_out
+            )
         pending = self._ledger.pending()
         if not changed and not pending and not self._ledger.unreported() and self.is_finished:
             return self._summary()  # nothing has changed since the run was finished
+        self._ledger.record_fact("finished", None)
         write_run_json(self._folder.path, self._account("running"))
         with self._timed("scoring_and_reports"):
             press = self._start_press()
@@ -172,56 +123,6 @@ class Night:
         with self._timed("tables"):
             self._write_tables()
         return self._finish()
-
-    # -- intake
-
-    def _take_in(self, found: Iterator[SourceFile | Rejection]) -> bool:
-        """Look at every new or changed file and put it into the ledger; says whether there was any."""
-        request, ledger = self._request, self._ledger
-        sources: list[SourceFile] = []
-        unreadable: dict[SourceFile, Rejection] = {}
-        now = time.time_ns()
-        for entry in found:
-            source = entry.source if isinstance(entry, Rejection) else entry
-            if not settled(source, now, request.settle):
-                self._left_out.unsettled_files += 1
-                continue
-            sources.append(source)
-            if isinstance(entry, Rejection):
-                unreadable[source] = entry
-        with ledger.at_once():
-            wanted = new_or_changed(ledger, sources, verify=request.verify_inputs)
-            to_inspect = [source for source in wanted if source not in unreadable]
-            results: list[Candidate | Rejection | Ignored] = list(survey(to_inspect, self._workers))
-            results += [unreadable[source] for source in wanted if source in unreadable]
-            candidates = [r for r in results if isinstance(r, Candidate)]
-            for result in results:
-                if isinstance(result, Rejection):
-                    ledger.add_rejected(result.source, result.reason, result.detail)
-                elif isinstance(result, Ignored):
-                    ledger.add_ignored(result.source, result.what)
-            for study in self._tonight(group(candidates, request.group_by)):
-                for image in study.images:
-                    ledger.add_candidate(image.source, image.header, study.key, study.uid)
-        _log.info("Found %d files, %d of them new or changed.", len(sources), len(wanted))
-        return bool(wanted)
-
-    def _tonight(self, studies: list[Study]) -> list[Study]:
-        """The studies that are for this run: not scored by an earlier one, not beyond the limit."""
-        request = self._request
-        if request.skip_known is not None:
-            if not request.skip_known.is_dir():
-                raise RequestError(f"--skip-known {request.skip_known}: there is no such folder.")
-            with KnownStudies(request.skip_known, self._bundle.sha256, except_for=request.out) as known:
-                new = [study for study in studies if not _is_known(study, known)]
-            self._left_out.known_studies += len(studies) - len(new)
-            self._left_out.known_files += _file_count(studies) - _file_count(new)
-            studies = new
-        if request.limit is not None:
-            room = max(0, request.limit - self._ledger.study_count())
-            self._left_out.beyond_limit_files += _file_count(studies[room:])
-            studies = studies[:room]
-        return studies
 
     # -- scoring
 
@@ -363,6 +264,7 @@ class Night:
         self._ledger.record_fact("finished", written["finished"])
         self._ledger.commit()
         write_run_json(self._folder.path, written)
+        self._note("finished", counts=written["counts"])
         return self._summary()
 
     @property
@@ -409,6 +311,7 @@ class Night:
     def _stopped(self) -> Summary:
         write_run_json(self._folder.path, self._account("running"))
         left = self._ledger.file_states()["pending"]
+        self._note("stopped", images_left=left)
         message = f"Stopped with {left} images to go. Start the same command again to go on."
         return Summary(self._stop.exit_code, message)
 
@@ -430,6 +333,11 @@ class Night:
         counts = Counts.of(self._ledger, self._left_out)
         return account(self._folder, state, self._bundle.card, self._bundle.sha256, counts, self._seconds)
 
+    def _note(self, event: str, **facts: Any) -> None:
+        """A line in audit.jsonl."""
+        about = {"version": __version__, "run_id": self._folder.run_id, **self._settings(), **facts}
+        append_event(self._folder.path, event, about)
+
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         begun = time.perf_counter()
@@ -437,27 +345,3 @@ class Night:
             yield
         finally:
             self._seconds[stage] = time.perf_counter() - begun
-
-
-def _check_findings(settings: ReportSettings, card: Card) -> None:
-    try:
-        check_findings(settings.findings, card)
-    except ValueError as error:
-        raise RequestError(f"--findings {settings.findings}: {error}") from error
-
-
-def _is_known(study: Study, known: KnownStudies) -> bool:
-    """Whether each file of the study was scored before, byte for byte.
-
-    A DICOM study's key is that of its UID, so a study of a new UID needs no digests.
-    """
-    if study.uid and not known.may_hold(study.key):
-        return False
-    try:
-        return known.hold(file_digest(image.source.path) for image in study.images)
-    except OSError:
-        return False  # it will be read again when it is scored, and its failure recorded then
-
-
-def _file_count(studies: list[Study]) -> int:
-    return sum(len(study.images) for study in studies)

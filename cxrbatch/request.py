@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from cxrbatch.bundles.card import Card
+from cxrbatch.reporting.choice import check_findings
 from cxrbatch.reporting.content import ReportSettings
 
 
@@ -41,3 +43,15 @@ class Summary:
 
     exit_code: int
     message: str
+
+
+def require_known_findings(settings: ReportSettings, card: Card) -> None:
+    """Refuse a choice of findings that the model cannot answer.
+
+    Raises:
+        RequestError: naming the finding, and the ones there are.
+    """
+    try:
+        check_findings(settings.findings, card)
+    except ValueError as error:
+        raise RequestError(f"--findings {settings.findings}: {error}") from error

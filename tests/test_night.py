@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from cxrbatch import night
+from cxrbatch import night, rerendering
 from cxrbatch.intake.walk import InputNotFoundError
 from cxrbatch.ledger.lease import FolderHeldError, Lease
 from cxrbatch.ledger.run_folder import RunFolderError
@@ -29,6 +30,8 @@ from cxrbatch.resources import shipped_folder
 NOT_FINDINGS = 9  # columns of scores.csv before the first finding (contract 3.3)
 NO_REPORTS = ReportSettings(html=False, pdf=False)
 HTML_ONLY = ReportSettings(pdf=False)
+
+TELL_THE_TIME = ("run.json", "ledger.db", "audit.html", "audit.pdf", "audit.jsonl")
 
 Row = dict[str, str]
 
@@ -60,7 +63,7 @@ def _contents(run: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(run)): path.read_bytes()
         for path in sorted(run.rglob("*"))
-        if path.is_file() and path.name not in ("run.json", "ledger.db", "audit.html", "audit.pdf")
+        if path.is_file() and path.name not in TELL_THE_TIME
     }
 
 
@@ -121,6 +124,15 @@ def test_every_study_has_its_reports_and_the_night_its_pages(sample_run: Path) -
 def test_no_temporary_file_and_no_lease_is_left(sample_run: Path) -> None:
     names = {path.name for path in sample_run.rglob("*")}
     assert not [n for n in names if n.startswith(".") or n in ("lease.json", "ledger.db-journal")]
+
+
+def test_who_ran_what_is_on_a_chained_record(sample_run: Path) -> None:
+    lines = (sample_run / "audit.jsonl").read_bytes().splitlines()
+    events = [json.loads(line) for line in lines]
+    assert [event["event"] for event in events] == ["started", "finished"]
+    assert events[0]["inputs"] == [str(shipped_folder("sample_data"))]
+    assert events[0]["bundle"].startswith("cxr-lite ")
+    assert events[1]["previous"] == hashlib.sha256(lines[0]).hexdigest()
 
 
 def test_studies_come_most_urgent_first(sample_run: Path) -> None:
@@ -231,6 +243,7 @@ def test_finished_run_is_left_as_it_is(films: Path, tmp_path: Path) -> None:
     first = _score(films, run, reports=HTML_ONLY)
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
     before.pop(run / "ledger.db")
+    before.pop(run / "audit.jsonl")
     assert _score(films, run, reports=HTML_ONLY) == first
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
@@ -317,7 +330,7 @@ def test_reports_are_rendered_again_without_the_inputs_or_the_model(films: Path,
     shutil.rmtree(bundle)
     shutil.rmtree(run / "reports")
     (run / "index.html").unlink()
-    assert night.report(run, HTML_ONLY).exit_code == 0
+    assert rerendering.report(run, HTML_ONLY).exit_code == 0
     assert _contents(run) == before
 
 

@@ -21,7 +21,7 @@ def report(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that print reports.")] = None,
 ) -> None:
     """Render every report, the worklist and the audit again: no inference, no inputs needed."""
-    from cxrbatch import night
+    from cxrbatch import rerendering
     from cxrbatch.config import ConfigError, load_config
     from cxrbatch.ledger.lease import FolderHeldError
     from cxrbatch.ledger.run_folder import RunFolderError
@@ -31,7 +31,7 @@ def report(
 
     try:
         settings = load_config(config).report_settings(findings=findings)
-        summary = night.report(run, settings, workers)
+        summary = rerendering.report(run, settings, workers)
     except (ConfigError, RunFolderError, RunJsonError, LedgerError, RequestError) as error:
         leave(Exit.WRONG_USAGE, error)
     except FolderHeldError as error:

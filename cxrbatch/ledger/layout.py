@@ -12,6 +12,7 @@ CALIBRATED = "calibrated.csv"
 STUDIES = "studies.csv"
 REJECTED = "rejected.csv"
 VALIDATION = "validation"
+AUDIT_LOG = "audit.jsonl"
 STORE = "store"
 REPORTS = "reports"
 

@@ -17,6 +17,9 @@ from cxrbatch.ledger.records import StudyRecord
 from cxrbatch.reporting.content import ReportSettings, RunFacts
 from cxrbatch.reporting.study_report import render_study
 
+PRELOAD = ["cxrbatch.reporting.study_report", "cxrbatch.reporting.pdf"]
+"""Modules for `multiprocessing.set_forkserver_preload`: imported once instead of in every worker."""
+
 REPORTS_PER_PROCESS = 200
 REPORT_TIMEOUT = 180.0
 """Seconds after which a page counts as hanging."""

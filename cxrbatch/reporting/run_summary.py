@@ -13,6 +13,13 @@ def count_lines(run: Mapping[str, object]) -> list[tuple[str, str]]:
     return flat_lines({key: value for key, value in counts.items() if not isinstance(value, Mapping)})
 
 
+def failed_files(run: Mapping[str, object]) -> int:
+    """How many input files failed, so that someone should look; 0 where run.json does not say."""
+    counts = run.get("counts")
+    failed = counts.get("failed", 0) if isinstance(counts, Mapping) else 0
+    return failed if isinstance(failed, int) else 0
+
+
 def flat_lines(table: Mapping[str, object], above: str = "") -> list[tuple[str, str]]:
     """A nested table as lines of text, in its own order; empty values are left out.
 

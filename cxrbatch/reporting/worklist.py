@@ -13,7 +13,7 @@ from cxrbatch.ledger.atomic import write_atomic
 from cxrbatch.reporting.content import ReportSettings, RunFacts, WorklistRow
 from cxrbatch.reporting.findings_table import FindingLine, finding_lines
 from cxrbatch.reporting.rendering import render, to_bytes
-from cxrbatch.reporting.run_summary import count_lines
+from cxrbatch.reporting.run_summary import count_lines, failed_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ def write_worklist(
         to_check=sum(bool(entry.notes or entry.row.error) for entry in entries),
         failed_reports=sum(bool(entry.row.error) for entry in entries),
         counts=count_lines(run),
+        failed_files=failed_files(run),
         finding_index={name: index for index, name in enumerate(facts.card.findings)},
         facts=facts,
         card=facts.card,
@@ -68,7 +69,7 @@ def worklist_entry(place: int, row: WorklistRow, card: Card) -> Entry:
     views = tuple(dict.fromkeys(image.header.view.value for image in images))
     notes = [note for image in images for note in (*image.notes, *image.header.notes)]
     if any(image.header.view is View.UNKNOWN for image in images):
-        notes.insert(0, "view=unknown")
+        notes.insert(0, "view=unknown.")
     return Entry(
         place=place,
         row=row,

@@ -86,7 +86,7 @@ def test_a_failed_report_and_an_image_to_check_are_seen(
     for words in (
         "No report: The disk is full.",
         "1 without a report",
-        "view=unknown; The window was broken.",
+        "view=unknown. The window was broken.",
     ):
         assert words in page.text
     assert not [link for link in page.attributes("href") if "/aa/" in link]

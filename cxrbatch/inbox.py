@@ -1,0 +1,103 @@
+"""Taking in a night's files: what is new or changed goes into the ledger, each file in one place."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+
+from cxrbatch.intake.records import Candidate, Ignored, Rejection, SourceFile, Study
+from cxrbatch.intake.studies import group
+from cxrbatch.intake.survey import survey
+from cxrbatch.intake.walk import settled
+from cxrbatch.ledger.account import LeftOut
+from cxrbatch.ledger.changes import file_digest, new_or_changed
+from cxrbatch.ledger.known import KnownStudies
+from cxrbatch.ledger.ledger import Ledger
+from cxrbatch.request import Request, RequestError
+
+_log = logging.getLogger("cxrbatch")
+
+
+def take_in(
+    found: Iterable[SourceFile | Rejection],
+    request: Request,
+    ledger: Ledger,
+    bundle_sha256: str,
+    workers: int,
+    left_out: LeftOut,
+) -> bool:
+    """Look at every new or changed file, and put it into the ledger; says whether there was any.
+
+    All of it is committed at once: a run killed in here has taken in nothing and does it again.
+    What is left for another run is counted in `left_out`.
+    """
+    now = time.time_ns()
+    sources: list[SourceFile] = []
+    unopenable: dict[str, Rejection] = {}
+    for entry in found:
+        source = entry.source if isinstance(entry, Rejection) else entry
+        if not settled(source, now, request.settle):
+            left_out.unsettled_files += 1
+            continue
+        sources.append(source)
+        if isinstance(entry, Rejection):
+            unopenable[source.path] = entry
+    with ledger.at_once():
+        wanted = new_or_changed(ledger, sources, verify=request.verify_inputs)
+        results = list(survey([s for s in wanted if s.path not in unopenable], workers))
+        results += [unopenable[s.path] for s in wanted if s.path in unopenable]
+        for result in results:
+            if isinstance(result, Rejection):
+                ledger.add_rejected(result.source, result.reason, result.detail)
+            elif isinstance(result, Ignored):
+                ledger.add_ignored(result.source, result.what)
+        candidates = [result for result in results if isinstance(result, Candidate)]
+        studies = group(candidates, request.group_by)
+        studies = _without_known(studies, request, bundle_sha256, left_out)
+        for study in _within_limit(studies, request, ledger, left_out):
+            for image in study.images:
+                ledger.add_candidate(image.source, image.header, study.key, study.uid)
+    _log.info("Found %d files, %d of them new or changed.", len(sources), len(wanted))
+    return bool(wanted)
+
+
+def _without_known(
+    studies: list[Study], request: Request, bundle_sha256: str, left_out: LeftOut
+) -> list[Study]:
+    """The studies that no earlier run has scored (``--skip-known``)."""
+    if request.skip_known is None:
+        return studies
+    if not request.skip_known.is_dir():
+        raise RequestError(f"--skip-known {request.skip_known}: there is no such folder.")
+    with KnownStudies(request.skip_known, bundle_sha256, except_for=request.out) as known:
+        new = [study for study in studies if not _is_known(study, known)]
+    left_out.known_studies += len(studies) - len(new)
+    left_out.known_files += _file_count(studies) - _file_count(new)
+    return new
+
+
+def _is_known(study: Study, known: KnownStudies) -> bool:
+    """Whether each file of the study was scored before, byte for byte.
+
+    A DICOM study's key is that of its UID, so a study of a new UID needs no digests.
+    """
+    if study.uid and not known.may_hold(study.key):
+        return False
+    try:
+        return known.hold(file_digest(image.source.path) for image in study.images)
+    except OSError:
+        return False  # it will be read again when it is scored, and its failure recorded then
+
+
+def _within_limit(studies: list[Study], request: Request, ledger: Ledger, left_out: LeftOut) -> list[Study]:
+    """As many studies as ``--limit`` leaves room for, those already taken in counted."""
+    if request.limit is None:
+        return studies
+    room = max(0, request.limit - ledger.study_count())
+    left_out.beyond_limit_files += _file_count(studies[room:])
+    return studies[:room]
+
+
+def _file_count(studies: list[Study]) -> int:
+    return sum(len(study.images) for study in studies)

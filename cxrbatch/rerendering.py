@@ -1,0 +1,69 @@
+"""``cxrbatch report``: every page of a finished run again, from what the run folder holds."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from pathlib import Path
+
+from cxrbatch import __version__
+from cxrbatch.bundles.card import Card
+from cxrbatch.ledger.audit_log import append_event
+from cxrbatch.ledger.run_folder import RunFolder, RunFolderError
+from cxrbatch.ledger.run_json import read_run_json, write_run_json
+from cxrbatch.progress import Progress
+from cxrbatch.reporting.content import ReportSettings, RunFacts
+from cxrbatch.reporting.night_pages import worklist_rows, write_night_pages
+from cxrbatch.reporting.press import PRELOAD, Press
+from cxrbatch.request import Summary, require_known_findings
+from cxrbatch.stopping import StopRequested, stop_on_signals
+
+
+def report(run: Path, settings: ReportSettings, workers: int | None = None) -> Summary:
+    """Render every report, the worklist and the audit of a finished run again, from what it stored.
+
+    Raises:
+        RunJsonError, LedgerError: `run` is no run folder, or one of another version.
+        RunFolderError: it is not finished yet.
+        FolderHeldError: a run works in it.
+    """
+    written = read_run_json(run)
+    if written["state"] != "finished":
+        raise RunFolderError(f"{run} is not finished: start its `cxrbatch score` command again first.")
+    multiprocessing.set_forkserver_preload(PRELOAD)
+    folder = RunFolder(run.absolute())
+    try:
+        card = Card.model_validate(folder.ledger.fact("card"))
+        sha256 = written["bundle"]["sha256"]
+        facts = RunFacts(folder.run_id, folder.started, written["version"], sha256, card)
+        require_known_findings(settings, card)
+        with stop_on_signals() as stop:
+            _print_all(folder, facts, settings, workers or len(os.sched_getaffinity(0)), stop)
+        if stop:
+            return Summary(stop.exit_code, "Stopped. Start the same command again.")
+        failed = folder.ledger.report_errors()
+        written["report_errors"] = failed
+        written["counts"]["reports_failed"] = len(failed)
+        rows = worklist_rows(folder.ledger, card, settings.acute)
+        write_night_pages(folder.path, folder.ledger, rows, facts, settings, written)
+        write_run_json(folder.path, written)
+        append_event(folder.path, "reported", {"version": __version__, "reports_failed": len(failed)})
+    finally:
+        folder.close()
+    return Summary(3 if failed else 0, f"Rendered {len(rows)} reports, {len(failed)} failed.")
+
+
+def _print_all(
+    folder: RunFolder, facts: RunFacts, settings: ReportSettings, workers: int, stop: StopRequested
+) -> None:
+    press = Press(folder.path, facts, settings, workers)
+    try:
+        for study, _ in folder.ledger.studies():
+            press.submit(study)
+        with Progress("Reports", press.unfinished, "report") as progress:
+            while press.unfinished and not stop:
+                for key, problem in press.finished(wait=True):
+                    folder.ledger.record_report(key, problem)
+                    progress.step()
+    finally:
+        press.close()
