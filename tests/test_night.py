@@ -435,7 +435,7 @@ def test_model_without_a_number_is_no_probability(
     summary = _score(films, tmp_path / "run")
     assert {row["reason"] for row in _rows(tmp_path / "run" / "rejected.csv")} == {"model_failed"}
     assert _rows(tmp_path / "run" / "scores.csv") == []
-    assert summary.exit_code == 1
+    assert summary.exit_code == 3
 
 
 def test_usage_errors_come_before_any_work(films: Path, tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ class Counts:
         """0, 3 when an input or a report failed, 1 when there was nothing that could be read."""
         failed = self.in_group(ReasonGroup.FAILED)
         readable = self.files["scored"] + self.in_group(ReasonGroup.SCREENED_OUT) + self.left_out.files
+        readable += self.rejected.get(Reason.MODEL_FAILED, 0)  # the model's fault, not the film's
         if not readable:
             return 1
         return 3 if failed or self.studies["reports_failed"] else 0
