@@ -14,6 +14,7 @@ import typer
 
 from cxrbatch import __version__
 from cxrbatch.cli import model
+from cxrbatch.cli.compare import compare
 from cxrbatch.cli.doctor import doctor
 from cxrbatch.cli.report import report
 from cxrbatch.cli.sample import sample
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.command()(score)
 app.command()(report)
+app.command()(compare)
 app.add_typer(model.app, name="model", help="List, show, add and verify model bundles.")
 app.command()(sample)
 app.command()(doctor)

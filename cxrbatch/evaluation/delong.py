@@ -57,7 +57,7 @@ def delong(y_true: ArrayLike, y_score: ArrayLike, clusters: ArrayLike | None = N
     scores = scores[known]
     if positive.all() or not positive.any():
         raise ValueError("AUROC is undefined: `y_true` holds one class only")
-    v10, v01 = _structural_components(positive, scores)
+    v10, v01 = structural_components(positive, scores)
     auroc = v10.mean(axis=0)
     if clusters is None:
         parts = _covariance(v10) / len(v10), _covariance(v01) / len(v01)
@@ -68,7 +68,7 @@ def delong(y_true: ArrayLike, y_score: ArrayLike, clusters: ArrayLike | None = N
         independent = len(np.unique(groups[0])), len(np.unique(groups[1]))
         parts, cross = _clustered_covariance(v10 - auroc, v01 - auroc, *groups)
         covariance = parts[0] + parts[1] + cross
-    return DelongEstimate(auroc, covariance, _satterthwaite(parts, independent))
+    return DelongEstimate(auroc, covariance, satterthwaite(parts, independent))
 
 
 def paired_difference(
@@ -95,8 +95,11 @@ def paired_difference(
     return PairedDifference(difference, error, difference - half, difference + half, p_value)
 
 
-def _structural_components(positive: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
-    """V10 (n_pos, m): share of negatives each positive beats; V01 (n_neg, m): of positives that beat it."""
+def structural_components(positive: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
+    """V10 (n_pos, m): share of negatives each positive beats; V01 (n_neg, m): of positives that beat it.
+
+    positive (n,), scores (n, m) without NaN; both classes must be there.
+    """
     n_pos = int(positive.sum())
     n_neg = positive.size - n_pos
     v10 = np.empty((n_pos, scores.shape[1]))
@@ -138,7 +141,7 @@ def _clustered_covariance(
     return (from_positives, from_negatives), (s11 + s11.T) / (n_pos * n_neg)
 
 
-def _satterthwaite(parts: tuple[Floats, Floats], independent: tuple[int, int]) -> Floats:
+def satterthwaite(parts: tuple[Floats, Floats], independent: tuple[int, int]) -> Floats:
     """(V1 + V0)^2 / (V1^2 / (n1 - 1) + V0^2 / (n0 - 1)), (m,); the smaller n less one where both are 0."""
     v1, v0 = np.diag(parts[0]), np.diag(parts[1])
     n1, n0 = (max(count - 1, 1) for count in independent)
