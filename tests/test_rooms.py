@@ -19,7 +19,9 @@ PACKAGE = Path(cxrbatch.__file__).parent
 # In the order in which data flows; a room may import those to its left.
 ROOMS = ("intake", "radiographs", "pipeline", "bundles", "scoring", "ledger", "reporting")
 # These join rooms, so nobody but they themselves may import them.
-JOINERS = {"cli", "comparison", "config", "doctor", "inbox", "night", "request", "rerendering", "training"}
+JOINERS = {
+    "cli", "comparison", "config", "doctor", "inbox", "night", "request", "rerendering", "training", "validation",
+}  # fmt: skip
 # These stand alone, but for what is named.
 ALONE: dict[str, set[str]] = {
     "__init__": set(),

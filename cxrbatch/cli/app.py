@@ -19,6 +19,7 @@ from cxrbatch.cli.doctor import doctor
 from cxrbatch.cli.report import report
 from cxrbatch.cli.sample import sample
 from cxrbatch.cli.score import score
+from cxrbatch.cli.validate import validate
 
 app = typer.Typer(
     name="cxrbatch",
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command()(score)
 app.command()(report)
+app.command()(validate)
 app.command()(compare)
 app.add_typer(model.app, name="model", help="List, show, add and verify model bundles.")
 app.command()(sample)

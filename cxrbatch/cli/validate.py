@@ -10,88 +10,93 @@ import typer
 from cxrbatch.cli.exits import Exit, leave
 
 if TYPE_CHECKING:
-    from cxrbatch.evaluation.cohort import CohortFlow
-    from cxrbatch.evaluation.metrics import Metrics
-
-_NAMED = 5
+    from cxrbatch.validation.run import Validated
 
 
 def validate(
     scores: Annotated[
-        Path, typer.Argument(metavar="SCORES", help="scores.csv, or any table of probabilities.")
+        Path,
+        typer.Argument(metavar="SCORES", help="scores.csv, any table of probabilities, or a run folder."),
     ],
     labels: Annotated[
         Path, typer.Argument(metavar="LABELS", help="The reference standard: NIH's layout or a wide table.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for metrics.json and metrics.csv.")],
-    rounds: Annotated[int, typer.Option(min=1, help="Bootstrap rounds.")] = 2000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the report, its figures and tables.")],
+    model: Annotated[
+        str | None,
+        typer.Option(help="The bundle that gave the scores: judge its thresholds, look for its patients."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=2, help="Bootstrap rounds.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap and of the split.")] = 0,
     prevalence: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Also give PPV and NPV at this prevalence.")
     ] = None,
+    sensitivity: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Also the most specific point with this sensitivity.")
+    ] = 0.9,
+    specificity: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Also the most sensitive point with this specificity.")
+    ] = 0.9,
+    tune_fraction: Annotated[
+        float | None,
+        typer.Option(help="Choose thresholds on this share of the patients, judge them on the others."),
+    ] = None,
+    subgroups: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,NAME", help="Columns (default: sex,age,view,manufacturer,site)."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="cxrbatch.toml.", envvar="CXRBATCH_CONFIG", show_envvar=True)
+    ] = None,
 ) -> None:
-    """Measure probabilities against labels: AUROC with intervals, operating points, calibration."""
-    from cxrbatch.evaluation.cohort import join
+    """Measure probabilities against labels, and write a report for a committee.
+
+    Exit status: 0 done, 1 the folder could not be written, 2 wrong usage or a table that cannot be used.
+    """
+    from cxrbatch.bundles.errors import BundleError
+    from cxrbatch.config import ConfigError, load_config
     from cxrbatch.evaluation.delimited import TableError
-    from cxrbatch.evaluation.labels import read_labels
-    from cxrbatch.evaluation.metrics import evaluate
-    from cxrbatch.evaluation.tables import read_probabilities
-    from cxrbatch.ledger.atomic import write_atomic
+    from cxrbatch.evaluation.thresholds import Targets
+    from cxrbatch.ledger.run_json import RunJsonError
+    from cxrbatch.ledger.schema import LedgerError
+    from cxrbatch.validation.inputs import Options
+    from cxrbatch.validation.run import ValidationError
+    from cxrbatch.validation.run import validate as hold_against
 
+    columns = None if subgroups is None else tuple(n.strip() for n in subgroups.split(",") if n.strip())
+    options = Options(rounds, seed, prevalence, Targets(sensitivity, specificity), tune_fraction, columns)
     try:
-        table = read_probabilities(scores)
-        reference = read_labels(labels, table.findings)
-        cohort = join(reference, table)
-    except TableError as error:
+        settings = load_config(config).report_settings()
+        validated = hold_against(scores, labels, out, options, model, settings)
+    except (ConfigError, TableError, ValidationError, BundleError, RunJsonError, LedgerError) as error:
         leave(Exit.WRONG_USAGE, error)
-    for name, count in reference.unknown_findings.items():
-        typer.echo(f"{labels}: {name!r} is no known finding; {count} rows name it", err=True)
-    _tell_flow(cohort.flow)
-    metrics = evaluate(
-        cohort.y_true,
-        cohort.y_score,
-        cohort.findings,
-        cohort.clusters,
-        rounds=rounds,
-        seed=seed,
-        attributes=cohort.attributes,
-        stated_prevalence=prevalence,
-    )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_atomic(out / "metrics.json", metrics.to_json().encode())
-        write_atomic(out / "metrics.csv", metrics.to_frame().to_csv(index=False).encode())
     except OSError as error:
-        leave(Exit.COULD_NOT_FINISH, f"{out} cannot be written: {error.strerror or error}")
-    _tell_metrics(metrics)
-    typer.echo(f"written to {out}", err=True)
+        leave(Exit.COULD_NOT_FINISH, f"{error.filename or out} cannot be written: {error.strerror or error}")
+    _tell(validated)
+    typer.echo(f"See {out / 'validation.html'}", err=True)
 
 
-def _tell_flow(flow: CohortFlow) -> None:
+def _tell(validated: Validated) -> None:
+    """The gist, on stderr: alarms first."""
+    for alarm in validated.alarms:
+        typer.echo(f"ALARM: {alarm}", err=True)
+    flow = validated.account.cohort.flow
     typer.echo(
         f"{flow.matched} images matched, of {flow.rows_scored} scored and {flow.rows_labels} labelled",
         err=True,
     )
-    for names, what in (
-        (flow.unmatched_scored, "scored, without labels"),
-        (flow.unmatched_labels, "labelled, not scored"),
-        (flow.findings_scored_only, "findings without labels"),
-        (flow.findings_labels_only, "findings without probabilities"),
-    ):
-        if names:
-            more = ", ..." if len(names) > _NAMED else ""
-            typer.echo(f"{len(names)} {what}: {', '.join(names[:_NAMED])}{more}", err=True)
-
-
-def _tell_metrics(metrics: Metrics) -> None:
+    for what, names in validated.account.examples():
+        typer.echo(f"{what}: {names}", err=True)
+    for notice in validated.notices:
+        typer.echo(notice, err=True)
+    metrics = validated.metrics
     for finding in metrics.findings:
         if finding.auroc is None:
             typer.echo(f"{finding.finding}: no AUROC, {finding.reason}", err=True)
             continue
-        notes = f" ({'; '.join(finding.warnings)})" if finding.warnings else ""
         typer.echo(
             f"{finding.finding}: AUROC {finding.auroc:.4f}{_bracketed(finding.auroc_ci95)}, "
-            f"{finding.n_pos} positive, {finding.n_neg} negative{notes}",
+            f"{finding.n_pos} positive, {finding.n_neg} negative",
             err=True,
         )
     if metrics.macro_auroc is not None:
@@ -100,8 +105,6 @@ def _tell_metrics(metrics: Metrics) -> None:
             f"over {metrics.macro_labels} findings",
             err=True,
         )
-    for warning in metrics.warnings:
-        typer.echo(warning, err=True)
 
 
 def _bracketed(interval: tuple[float, float] | None) -> str:

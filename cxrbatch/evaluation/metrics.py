@@ -1,166 +1,31 @@
-"""The figures of a validation, and their form in ``metrics.json`` (contract 3.5)."""
+"""Everything that is said of a model on a labelled cohort, from arrays."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from cxrbatch.evaluation.auroc import Floats, as_matrix, auroc
 from cxrbatch.evaluation.average_precision import average_precision
 from cxrbatch.evaluation.bootstrap import bootstrap_auroc, logit_bootstrap_interval
 from cxrbatch.evaluation.bootstrap import variance as variance_of
-from cxrbatch.evaluation.calibration import (
-    ECE_BINS,
-    LogisticCalibration,
-    brier_score,
-    expected_calibration_error,
-    logistic_calibration,
-)
+from cxrbatch.evaluation.calibration import brier_score, expected_calibration_error, logistic_calibration
 from cxrbatch.evaluation.delong import delong
-from cxrbatch.evaluation.intervals import Interval, logit_interval
-from cxrbatch.evaluation.operating_points import (
-    OperatingPoint,
-    operating_point,
-    threshold_for_sensitivity,
-    threshold_for_specificity,
-    youden_threshold,
-)
-from cxrbatch.evaluation.subgroups import Subgroups, subgroups
-
-RELIABLE_POSITIVES = 10
-"""Fewer of either class, and the figures of a finding are marked as unreliable."""
+from cxrbatch.evaluation.intervals import logit_interval
+from cxrbatch.evaluation.metric_records import RELIABLE_POSITIVES, FindingMetrics, JudgedPoint, Metrics
+from cxrbatch.evaluation.subgroups import subgroups
+from cxrbatch.evaluation.thresholds import Choice, Targets, choose, judge
 
 RELIABLE_INTERVAL = 30
 RELIABLE_CLUSTERS = 50
 """From so many patients, in the smaller class and in all, both intervals cover 93 to 97% in
 simulation (tests/evaluation/test_coverage.py)."""
 
-GIVEN = "given"
-SAME_DATA = "youden, chosen on the data it is judged on"
-TARGET = 0.9
 IDENTICAL = "alarm: every image has the same score"
-
-
-@dataclass(frozen=True)
-class FindingMetrics:
-    """Figures of one finding; None is always explained by `reason` or by one of `warnings`."""
-
-    finding: str
-    n_pos: int
-    n_neg: int
-    prevalence: float | None
-    auroc: float | None
-    auroc_ci95: Interval | None
-    auroc_ci95_delong: Interval | None
-    auprc: float | None
-    brier: float | None
-    ece: float | None
-    calibration: LogisticCalibration
-    operating_point: OperatingPoint | None
-    threshold_chosen: str | None
-    other_points: Mapping[str, OperatingPoint]
-    stated_prevalence: float | None
-    bootstrap_rounds_left_out: int
-    reason: str | None
-    warnings: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        result: dict[str, Any] = {
-            "auroc": self.auroc,
-            "auroc_ci95": _listed(self.auroc_ci95),
-            "auroc_ci95_delong": _listed(self.auroc_ci95_delong),
-            "auprc": self.auprc,
-            "n_pos": self.n_pos,
-            "n_neg": self.n_neg,
-            "prevalence": self.prevalence,
-            "operating_point": self._point(self.operating_point, self.threshold_chosen),
-            "other_operating_points": {
-                name: self._point(point, f"{name}, chosen on the data it is judged on")
-                for name, point in self.other_points.items()
-            },
-            "brier": self.brier,
-            "ece": self.ece,
-            "ece_binning": f"{ECE_BINS} bins of equal width",
-            "calibration_slope": self.calibration.slope,
-            "calibration_intercept": self.calibration.intercept,
-            "calibration_in_the_large": self.calibration.in_the_large,
-            "bootstrap_rounds_left_out": self.bootstrap_rounds_left_out,
-            "unreliable": min(self.n_pos, self.n_neg) < RELIABLE_POSITIVES,
-            "warnings": list(self.warnings),
-        }
-        if self.reason is not None:
-            result["reason"] = self.reason
-        return result
-
-    def _point(self, point: OperatingPoint | None, chosen: str | None) -> dict[str, Any] | None:
-        if point is None:
-            return None
-        result: dict[str, Any] = {"threshold": point.threshold, "threshold_chosen": chosen}
-        for name in ("sensitivity", "specificity", "ppv", "npv"):
-            rate = getattr(point, name)
-            result[name] = rate.value
-            result[f"{name}_ci95"] = _listed(rate.ci95)
-        if self.stated_prevalence is not None:
-            ppv, npv = point.predictive_values(self.stated_prevalence)
-            result |= {
-                "stated_prevalence": self.stated_prevalence,
-                "ppv_at_stated_prevalence": ppv,
-                "npv_at_stated_prevalence": npv,
-            }
-        return result | {"f1": point.f1, "tp": point.tp, "fp": point.fp, "tn": point.tn, "fn": point.fn}
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """Figures of a cohort: per finding, their macro average, and subgroups."""
-
-    n_images: int
-    n_patients: int
-    findings: tuple[FindingMetrics, ...]
-    macro_auroc: float | None
-    macro_auroc_ci95: Interval | None
-    rounds: int
-    seed: int
-    subgroups: Subgroups
-    warnings: tuple[str, ...]
-
-    @property
-    def macro_labels(self) -> int:
-        """How many findings have an AUROC and so are in the macro average."""
-        return sum(finding.auroc is not None for finding in self.findings)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The object of contract 3.5; what is undefined is None, never NaN."""
-        return {
-            "schema": 1,
-            "n_images": self.n_images,
-            "n_patients": self.n_patients,
-            "macro_auroc": self.macro_auroc,
-            "macro_auroc_ci95": _listed(self.macro_auroc_ci95),
-            "macro_labels": self.macro_labels,
-            "labels": {finding.finding: finding.to_dict() for finding in self.findings},
-            "subgroups": self.subgroups,
-            "bootstrap": {"rounds": self.rounds, "seed": self.seed, "clusters": self.n_patients},
-            "warnings": list(self.warnings),
-        }
-
-    def to_json(self) -> str:
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-    def to_frame(self) -> pd.DataFrame:
-        """Tidy: one row a figure, with columns finding, metric, value, low, high."""
-        rows: list[tuple[str, str, float | None, float | None, float | None]] = []
-        for finding in self.findings:
-            rows += _tidy(finding)
-        low, high = self.macro_auroc_ci95 or (None, None)
-        rows.append(("macro", "auroc", self.macro_auroc, low, high))
-        return pd.DataFrame(rows, columns=["finding", "metric", "value", "low", "high"])
 
 
 def evaluate(
@@ -173,14 +38,23 @@ def evaluate(
     seed: int = 0,
     *,
     attributes: pd.DataFrame | None = None,
+    subgroup_columns: Sequence[str] | None = None,
     stated_prevalence: float | None = None,
+    targets: Targets | None = None,
+    tuning: NDArray[np.bool_] | None = None,
 ) -> Metrics:
     """Everything that is said of a model on a labelled cohort.
 
     y_true (n, k): 0, 1, NaN where unknown; y_score (n, k): probabilities in [0, 1]; findings: k names;
     patient_ids (n,): the clusters of the bootstrap and of DeLong's variance (default: an image, a patient);
-    thresholds: finding -> threshold fixed beforehand (others are chosen by Youden's index on these data,
-    which is said beside the figures); attributes: n rows with columns such as sex, age, view for subgroups.
+    thresholds: finding -> threshold fixed beforehand (others are chosen by Youden's index); attributes: n
+    rows with columns such as sex, age, view, of which `subgroup_columns` make the subgroups (default: see
+    `subgroups`); targets: what sensitivity and specificity the other operating points must reach.
+
+    tuning (n,): images, of patients of their own, on which thresholds are chosen; operating points are then
+    judged on the others only. Without it a threshold that is not given is chosen on the data that it is
+    judged on, which is said beside the figures. All that needs no threshold is of all images either way.
+
     Raises ValueError for arrays that do not fit.
     """
     truth, score = as_matrix(y_true, y_score)
@@ -195,18 +69,17 @@ def evaluate(
     areas, precisions = auroc(truth, score), average_precision(truth, score)
     bootstrap = bootstrap_auroc(truth, score, patients, rounds, seed)
     left_out, spread = bootstrap.left_out(), bootstrap.variance()
+    choice = Choice(targets or Targets(), tuning)
     rows = tuple(
         _finding(
-            name,
-            truth[:, j],
-            score[:, j],
-            patients,
+            _Column(name, truth[:, j], score[:, j], patients),
             _number(areas[j]),
             _number(precisions[j]),
             float(spread[j]),
             int(left_out[j]),
             (thresholds or {}).get(name),
             stated_prevalence,
+            choice,
         )
         for j, name in enumerate(findings)
     )
@@ -214,18 +87,7 @@ def evaluate(
     macro = float(areas[defined].mean()) if defined.size else None
     macro_rounds = bootstrap.macro(defined)
     clusters = len(np.unique(patients))
-    lost = int(np.isnan(macro_rounds).sum())
-    warnings = []
-    if defined.size and lost:
-        warnings.append(
-            f"{lost} of {rounds} bootstrap rounds had a finding without one class: not in the macro"
-        )
-    alike = [row.finding for row in rows if IDENTICAL in row.warnings]
-    if alike:
-        warnings.append(f"{IDENTICAL}: {', '.join(alike)}")
-    if any(row.auroc is None for row in rows):
-        missing = ", ".join(row.finding for row in rows if row.auroc is None)
-        warnings.append(f"not in the macro average, for want of an AUROC: {missing}")
+    cuts = [None if row.operating_point is None else row.operating_point.threshold for row in rows]
     return Metrics(
         n_images=n,
         n_patients=clusters,
@@ -236,45 +98,56 @@ def evaluate(
         else logit_bootstrap_interval(macro, variance_of(macro_rounds), clusters - 1.0),
         rounds=rounds,
         seed=seed,
-        subgroups={} if attributes is None else subgroups(truth, score, findings, patients, attributes),
-        warnings=tuple(warnings),
+        subgroups={}
+        if attributes is None
+        else subgroups(
+            truth,
+            score,
+            findings,
+            patients,
+            attributes,
+            columns=subgroup_columns,
+            thresholds=cuts,
+            judged=None if tuning is None else ~tuning,
+            rounds=rounds,
+            seed=seed,
+        ),
+        warnings=tuple(_cohort_warnings(rows, rounds, int(np.isnan(macro_rounds).sum()))),
     )
 
 
+@dataclass(frozen=True)
+class _Column:
+    """One finding: truth (n,), score (n,) and the patients (n,)."""
+
+    name: str
+    truth: Floats
+    score: Floats
+    patients: np.ndarray
+
+
 def _finding(
-    name: str,
-    truth: Floats,
-    score: Floats,
-    patients: np.ndarray,
+    column: _Column,
     area: float | None,
     precision: float | None,
     bootstrap_variance: float,
     left_out: int,
     threshold: float | None,
     stated_prevalence: float | None,
+    choice: Choice,
 ) -> FindingMetrics:
+    truth, score = column.truth, column.score
     n_pos, n_neg = int(np.sum(truth == 1)), int(np.sum(truth == 0))
     labelled = n_pos + n_neg
     delong_interval = bootstrap_interval = None
-    chosen = None if threshold is None else GIVEN
-    others: dict[str, OperatingPoint] = {}
     if area is not None:
-        estimate = delong(truth, score, patients)
+        estimate = delong(truth, score, column.patients)
         degrees = float(estimate.degrees[0])
         delong_interval = logit_interval(area, float(estimate.covariance[0, 0]), degrees=degrees)
         bootstrap_interval = logit_bootstrap_interval(area, bootstrap_variance, degrees)
-        if threshold is None:
-            threshold, chosen = youden_threshold(truth, score), SAME_DATA
-        others = {
-            rule: operating_point(truth, score, cut)
-            for rule, cut in (
-                ("youden", youden_threshold(truth, score)),
-                (f"sensitivity >= {TARGET}", threshold_for_sensitivity(truth, score, TARGET)),
-                (f"specificity >= {TARGET}", threshold_for_specificity(truth, score, TARGET)),
-            )
-        }
+    main, others = _points(truth, score, threshold, choice)
     return FindingMetrics(
-        finding=name,
+        finding=column.name,
         n_pos=n_pos,
         n_neg=n_neg,
         prevalence=n_pos / labelled if labelled else None,
@@ -285,16 +158,28 @@ def _finding(
         brier=brier_score(truth, score) if labelled else None,
         ece=expected_calibration_error(truth, score) if labelled else None,
         calibration=logistic_calibration(truth, score),
-        operating_point=None
-        if threshold is None or not labelled
-        else operating_point(truth, score, threshold),
-        threshold_chosen=chosen,
+        main_point=main,
         other_points=others,
         stated_prevalence=stated_prevalence,
         bootstrap_rounds_left_out=left_out,
         reason=_reason(n_pos, n_neg),
-        warnings=_warnings(truth, score, patients, area, left_out),
+        warnings=(*_warnings(column, area, left_out), *_point_warnings(area, main)),
     )
+
+
+def _points(
+    truth: Floats, score: Floats, threshold: float | None, choice: Choice
+) -> tuple[JudgedPoint | None, dict[str, JudgedPoint]]:
+    """The main operating point (the given threshold, else Youden's) and those that are chosen here."""
+    chosen = choose(truth, score, choice)
+    others = {
+        rule: point
+        for rule, cut in chosen.items()
+        if (point := judge(truth, score, cut, rule, choice)) is not None
+    }
+    if threshold is None:
+        return others.get("youden"), others
+    return judge(truth, score, threshold, None, choice), others
 
 
 def _reason(n_pos: int, n_neg: int) -> str | None:
@@ -305,18 +190,17 @@ def _reason(n_pos: int, n_neg: int) -> str | None:
     return f"one class only: {n_pos} positive and {n_neg} negative images"
 
 
-def _warnings(
-    truth: Floats, score: Floats, patients: np.ndarray, area: float | None, left_out: int
-) -> tuple[str, ...]:
-    if area is None:
-        return ()
+def _warnings(column: _Column, area: float | None, left_out: int) -> tuple[str, ...]:
+    truth, score, patients = column.truth, column.score, column.patients
     known = ~np.isnan(truth)
+    found: list[str] = []
+    if known.sum() > 1 and np.ptp(score[known]) == 0:
+        found.append(IDENTICAL)
+    if area is None:
+        return tuple(found)
     smaller = int(min(np.sum(truth == 1), np.sum(truth == 0)))
     clusters = len(np.unique(patients[known]))
     fewest = min(len(np.unique(patients[truth == label])) for label in (0, 1))
-    found: list[str] = []
-    if np.ptp(score[known]) == 0:
-        found.append(IDENTICAL)
     if smaller < RELIABLE_POSITIVES:
         found.append(f"unreliable: only {smaller} images in the smaller class")
     elif fewest < RELIABLE_INTERVAL:
@@ -330,36 +214,30 @@ def _warnings(
     return tuple(found)
 
 
-def _tidy(finding: FindingMetrics) -> list[tuple[str, str, float | None, float | None, float | None]]:
-    name = finding.finding
-    rows: list[tuple[str, str, float | None, float | None, float | None]] = [
-        (name, "auroc", finding.auroc, *(finding.auroc_ci95 or (None, None))),
-        (name, "auroc_delong", finding.auroc, *(finding.auroc_ci95_delong or (None, None))),
-    ]
-    plain = {
-        "auprc": finding.auprc,
-        "n_pos": finding.n_pos,
-        "n_neg": finding.n_neg,
-        "prevalence": finding.prevalence,
-        "brier": finding.brier,
-        "ece": finding.ece,
-        "calibration_slope": finding.calibration.slope,
-        "calibration_intercept": finding.calibration.intercept,
-        "calibration_in_the_large": finding.calibration.in_the_large,
-    }
-    rows += [(name, metric, value, None, None) for metric, value in plain.items()]
-    if (point := finding.operating_point) is not None:
-        rows.append((name, "threshold", point.threshold, None, None))
-        for metric in ("sensitivity", "specificity", "ppv", "npv"):
-            rate = getattr(point, metric)
-            rows.append((name, metric, rate.value, *(rate.ci95 or (None, None))))
-        rows.append((name, "f1", point.f1, None, None))
-    return rows
+def _point_warnings(area: float | None, main: JudgedPoint | None) -> tuple[str, ...]:
+    if area is None:
+        return ()
+    if main is None:
+        return ("no operating point: one of the two parts of the cohort lacks a class",)
+    if main.same_data:
+        return ("operating point: its threshold was chosen on the data it is judged on, which flatters it",)
+    return ()
+
+
+def _cohort_warnings(rows: Sequence[FindingMetrics], rounds: int, lost: int) -> list[str]:
+    warnings = []
+    alike = [row.finding for row in rows if IDENTICAL in row.warnings]
+    if alike:
+        warnings.append(f"{IDENTICAL}: {', '.join(alike)}")
+    if any(row.auroc is not None for row in rows) and lost:
+        warnings.append(
+            f"{lost} of {rounds} bootstrap rounds had a finding without one class: not in the macro"
+        )
+    if any(row.auroc is None for row in rows):
+        missing = ", ".join(row.finding for row in rows if row.auroc is None)
+        warnings.append(f"not in the macro average, for want of an AUROC: {missing}")
+    return warnings
 
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
-
-
-def _listed(pair: Interval | None) -> list[float] | None:
-    return None if pair is None else list(pair)

@@ -83,6 +83,53 @@ class OperatingPoint:
         npv = sp * (1.0 - prevalence) / cleared if cleared > 0 else None
         return ppv, npv
 
+    def predictive_intervals(self, prevalence: float) -> tuple[Interval | None, Interval | None]:
+        """95% intervals of (PPV, NPV) at a stated prevalence in (0, 1), images independent; None where
+        the value is.
+
+        PPV's odds are the prevalence's times sensitivity / (1 - specificity), NPV's the inverse prevalence's
+        times specificity / (1 - sensitivity); the ratio of two proportions with Wilson's limits gets its own
+        by MOVER-R (Newcombe, Stat Methods Med Res 2016;25:1774).
+        """
+        ppv, npv = self.predictive_values(prevalence)
+        positives, negatives = self.tp + self.fn, self.tn + self.fp
+        called = Proportion.of(self.tp, positives), Proportion.of(self.fp, negatives)
+        cleared = Proportion.of(self.tn, negatives), Proportion.of(self.fn, positives)
+        odds = prevalence / (1.0 - prevalence) if prevalence < 1.0 else math.inf
+        inverse = (1.0 - prevalence) / prevalence if prevalence > 0.0 else math.inf
+        return (
+            None if ppv is None else _from_odds(odds, ratio_limits(*called)),
+            None if npv is None else _from_odds(inverse, ratio_limits(*cleared)),
+        )
+
+
+def ratio_limits(above: Proportion, below: Proportion) -> Interval | None:
+    """95% limits of above / below, two independent proportions, by MOVER-R; the upper one may be infinite.
+
+    Newcombe 2016; None where either has no interval.
+    """
+    if above.value is None or below.value is None or above.ci95 is None or below.ci95 is None:
+        return None
+    low = _mover(above.value, above.ci95[0], below.value, below.ci95[1])
+    inverse = _mover(below.value, below.ci95[0], above.value, above.ci95[1])
+    return low, 1.0 / inverse if inverse > 0 else math.inf
+
+
+def _mover(p1: float, low1: float, p2: float, high2: float) -> float:
+    """Lower limit of p1 / p2: the smaller root of a x^2 - 2 b x + c, in the form that takes p2 = 0."""
+    a, b, c = high2 * (2 * p2 - high2), p1 * p2, low1 * (2 * p1 - low1)
+    below = b + math.sqrt(max(b * b - a * c, 0.0))
+    return c / below if below > 0 else 0.0
+
+
+def _from_odds(odds: float, ratio: Interval | None) -> Interval | None:
+    if ratio is None:
+        return None
+    if odds == 0.0 or math.isinf(odds):
+        return (0.0, 0.0) if odds == 0.0 else (1.0, 1.0)
+    low, high = (odds * limit for limit in ratio)
+    return low / (1.0 + low), 1.0 if math.isinf(high) else high / (1.0 + high)
+
 
 def wilson_interval(k: int, n: int, level: float = 0.95) -> Interval | None:
     """Wilson's score interval for k of n (Wilson, JASA 1927;22:209; Newcombe 1998); None when n is 0."""

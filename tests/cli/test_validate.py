@@ -44,13 +44,14 @@ def test_writes_metrics_that_agree_with_sklearn(run, tables):
     for j, name in enumerate(("Mass", "Hernia")):
         expected = roc_auc_score(truth[:, j], scores[:, j])
         assert found["labels"][name]["auroc"] == pytest.approx(expected, abs=1e-12)
-    assert "20 scored, without labels: 100.png" in done.output
+    assert "scored, without labels: 20: 100.png" in done.output
     assert set(pd.read_csv(folder / "out/metrics.csv").columns) == {
         "finding",
         "metric",
         "value",
         "low",
         "high",
+        "note",
     }
 
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from cxrbatch.evaluation.subgroups import age_band, subgroups
+from cxrbatch.evaluation.groupings import age_band
+from cxrbatch.evaluation.subgroups import subgroups
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""A validation from two tables to a folder: where evaluation and its report are joined."""
