@@ -23,6 +23,7 @@ for_tests() {
     command -v chromium >/dev/null || echo chromium
     command -v chromedriver >/dev/null || echo chromium-driver
     command -v pdftoppm >/dev/null || echo poppler-utils
+    command -v dcm2pnm >/dev/null || echo dcmtk
 }
 
 wanted() {
@@ -44,6 +45,6 @@ else
     echo "Missing on this machine, under their Debian names; install what your system calls them: ${missing[*]}" >&2
 fi
 if [ "$what" = tests ] && [ -n "$(for_tests)" ]; then
-    echo "Tests that need a browser or pdftoppm will be skipped." >&2
+    echo "Tests that need these will be skipped." >&2
 fi
 [[ " ${missing[*]} " != *" libpango"* ]] # the subset library is still optional in WeasyPrint 70

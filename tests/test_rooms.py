@@ -20,7 +20,8 @@ PACKAGE = Path(cxrbatch.__file__).parent
 ROOMS = ("intake", "radiographs", "pipeline", "bundles", "scoring", "ledger", "reporting")
 # These join rooms, so nobody but they themselves may import them.
 JOINERS = {
-    "cli", "comparison", "config", "doctor", "inbox", "night", "request", "rerendering", "training", "validation",
+    "cli", "comparison", "config", "doctor", "inbox", "night", "request", "rerendering", "training",
+    "validation",
 }  # fmt: skip
 # These stand alone, but for what is named.
 ALONE: dict[str, set[str]] = {
