@@ -58,7 +58,20 @@ def open_bundle(name_or_path: str | Path) -> Bundle:
         weights = folder / card.weights.file
         raise BundleError(digests.altered(weights, card.weights.sha256, found[card.weights.file]))
     digests.check_sums(folder, found)
-    return Bundle(folder, card, digests.combined_digest(found))
+    bundle = Bundle(folder, card, digests.combined_digest(found))
+    if str(name_or_path) == folders.CURRENT:
+        _check_promoted(bundle)
+    return bundle
+
+
+def _check_promoted(bundle: Bundle) -> None:
+    """A whole bundle may have been put in the place of the one that was promoted."""
+    pointer = folders.current()
+    if pointer is not None and pointer.sha256 != bundle.sha256:
+        raise BundleError(
+            f"{bundle.folder} is not the model that was promoted: SHA-256 expected {pointer.sha256}, found "
+            f"{bundle.sha256}. Restore it, or promote what lies there now."
+        )
 
 
 def list_bundles() -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""``cxrbatch model list | show | add | verify``."""
+"""``cxrbatch model list | show | add | verify | promote``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import typer
 
 from cxrbatch.chatter import imports_kept_quiet
 from cxrbatch.cli.exits import Exit, leave
+from cxrbatch.cli.promote import promote
 
 if TYPE_CHECKING:
     from cxrbatch.bundles.bundle import Bundle
     from cxrbatch.pipeline.input_spec import InputSpec
 
 app = typer.Typer(help="The models that films are scored with.", no_args_is_help=True)
+app.command()(promote)
 
 Model = Annotated[str, typer.Argument(help="Name of a model, or the folder of a bundle.")]
 

@@ -280,15 +280,19 @@ def _warnings(
             "not in the primary endpoint's interval."
         )
     points = [row.operating_point for row in rows if row.operating_point is not None]
-    for model, chosen in (
-        ("A", [point.chosen_a for point in points]),
-        ("B", [point.chosen_b for point in points]),
-    ):
-        if CHOSEN_HERE in chosen:
-            found.append(
-                f"Thresholds of {model} were chosen by Youden's index on these very images, which flatters "
-                "its sensitivity and specificity. The verdict does not depend on thresholds."
-            )
+    here = [
+        model
+        for model, chosen in (
+            ("A", [point.chosen_a for point in points]),
+            ("B", [point.chosen_b for point in points]),
+        )
+        if CHOSEN_HERE in chosen
+    ]
+    if here:
+        found.append(
+            f"Thresholds of {' and '.join(here)} were chosen by Youden's index on these very images, which "
+            "flatters sensitivity and specificity. The verdict does not depend on thresholds."
+        )
     if images > patients:
         found.append(
             "Patients have several images. AUROC and McNemar's p values allow for that; the intervals of "

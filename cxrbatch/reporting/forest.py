@@ -25,7 +25,7 @@ def forest_plot(rows: Sequence[ForestRow], margin: float, veto: float) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.2, 0.75 + 0.225 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(8.2, 0.7 + 0.175 * len(rows)), layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axis = figure.subplots()
     for place, row in enumerate(rows):
@@ -49,16 +49,21 @@ def forest_plot(rows: Sequence[ForestRow], margin: float, veto: float) -> bytes:
     axis.axvline(margin, color="#b35900", linewidth=1.1, linestyle="--")
     axis.axvline(veto, color="#a01010", linewidth=1.1, linestyle=":")
     top = axis.get_xaxis_transform()
-    for x, text, colour in ((margin, f"margin {margin:g}", "#b35900"), (veto, f"veto {veto:g}", "#a01010")):
-        axis.text(x, 1.01, text, transform=top, fontsize=6.5, color=colour, ha="right", va="bottom")
-    axis.text(0.0, 1.01, "no difference", transform=top, fontsize=6.5, ha="left", va="bottom")
+    height = 0.7 + 0.175 * len(rows)
+    # One line apart: with wide intervals the two stand close together.
+    for x, above, text, colour in (
+        (margin, 1.0, f"margin {margin:g}", "#b35900"),
+        (veto, 1.0 + 0.14 / height, f"veto {veto:g}", "#a01010"),
+    ):
+        axis.text(x, above, text, transform=top, fontsize=6.5, color=colour, ha="right", va="bottom")
+    axis.text(0.0, 1.0, "no difference", transform=top, fontsize=6.5, ha="left", va="bottom")
     axis.set_yticks([-place for place in range(len(rows))], [row.name for row in rows], fontsize=7)
     for label, row in zip(axis.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row.bold else "normal")
     axis.set_ylim(-len(rows) + 0.4, 0.6)
     axis.tick_params(axis="x", labelsize=7, length=2)
     axis.tick_params(axis="y", length=0)
-    axis.xaxis.set_major_formatter(lambda x, _: f"{x:+.2f}" if abs(x) > 1e-9 else "0")
+    axis.xaxis.set_major_formatter(lambda x, _: f"{x:+.3f}".rstrip("0") if abs(x) > 1e-9 else "0")
     axis.set_xlabel("difference in AUROC, B - A  (left: A is better; right: B is better)", fontsize=7)
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.grid(axis="y", color="#eeeeee", linewidth=0.6)
