@@ -23,10 +23,7 @@ import numpy as np
 from cxrbatch import __version__
 from cxrbatch.bundles.bundle import Bundle, open_bundle
 from cxrbatch.chatter import imports_kept_quiet
-from cxrbatch.evaluation.cohort import join
 from cxrbatch.evaluation.labels import Labels, read_labels
-from cxrbatch.evaluation.metrics import evaluate
-from cxrbatch.evaluation.tables import read_probabilities
 from cxrbatch.inbox import take_in
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import Rejection, SourceFile
@@ -48,6 +45,8 @@ from cxrbatch.reporting.press import PRELOAD, Press
 from cxrbatch.request import Request, RequestError, Summary, require_known_findings
 from cxrbatch.scoring.engine import Engine, ScoredFilm
 from cxrbatch.stopping import StopRequested, stop_on_signals
+from cxrbatch.validation.inputs import Model
+from cxrbatch.validation.run import validate_night
 
 _log = logging.getLogger("cxrbatch")
 
@@ -278,26 +277,20 @@ class Night:
         Raises:
             LabelsError: no label matches a scored image, or one matches two. The run stays as it is.
         """
-        cohort = join(labels, read_probabilities(self._folder.path / layout.SCORES))
-        thresholds = self._bundle.card.thresholds
-        metrics = evaluate(
-            cohort.y_true,
-            cohort.y_score,
-            cohort.findings,
-            cohort.clusters,
-            thresholds,
-            attributes=cohort.attributes,
-        )
-        folder = self._folder.path / layout.VALIDATION
-        folder.mkdir(exist_ok=True)
-        write_atomic(folder / "metrics.json", metrics.to_json().encode())
-        write_atomic(folder / "metrics.csv", metrics.to_frame().to_csv(index=False).encode())
-        flow = cohort.flow
+        model = Model(self._bundle.card, self._bundle.sha256)
+        settings = self._request.reports
+        validated = validate_night(self._folder.path, self._ledger, labels, model, settings)
+        if validated is None:
+            _log.info("Validation: no image was scored, so there is nothing to validate.")
+            return
+        for alarm in validated.alarms:
+            _log.warning("Validation, ALARM: %s", alarm)
+        flow, macro = validated.account.cohort.flow, validated.metrics.macro_auroc
         _log.info(
             "Validation: %d of %d scored images have labels, macro AUROC %s.",
             flow.matched,
             flow.rows_scored,
-            "undefined" if metrics.macro_auroc is None else f"{metrics.macro_auroc:.3f}",
+            "undefined" if macro is None else f"{macro:.3f}",
         )
 
     def _summary(self) -> Summary:

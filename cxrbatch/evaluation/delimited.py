@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +80,35 @@ def read_delimited(path: Path, error: type[TableError] = TableError) -> Delimite
         tuple(tuple(row[position] for position in named) for _, row in body),
         tuple(line for line, _ in body),
     )
+
+
+def check_ids(table: DelimitedTable, position: int, error: type[TableError]) -> None:
+    """Raise `error` for a blank id, or ids with more than one row: the first, and how many there are."""
+    first: dict[str, int] = {}
+    again: dict[str, int] = {}
+    column = table.header[position]
+    for line, name in zip(table.lines, table.column(position), strict=True):
+        if not name:
+            raise error(table.path, "the id is blank", line, column)
+        if name in first:
+            again.setdefault(name, line)
+        first.setdefault(name, line)
+    if again:
+        name, line = next(iter(again.items()))
+        others = "".join(f", {other!r}" for other in list(again)[1:4])
+        many = f". {len(again)} ids have several rows: {name!r}{others}" if others else ""
+        more = " ..." if len(again) > 4 else ""
+        problem = f"{name!r} has two rows, on lines {first[name]} and {line}; keep one{many}{more}"
+        raise error(table.path, problem, line, column)
+
+
+def more_cells(wrong: Sequence[tuple[int, str]]) -> str:
+    """What to add about the cells (line, column) beyond the first that are wrong likewise; "" for one."""
+    if len(wrong) < 2:
+        return ""
+    named = "; ".join(f"line {line}, column {column!r}" for line, column in wrong[1:4])
+    more = "; ..." if len(wrong) > 4 else ""
+    return f". {len(wrong)} cells are wrong: also {named}{more}"
 
 
 def _decode(path: Path, error: type[TableError]) -> str:

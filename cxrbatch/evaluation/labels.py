@@ -20,7 +20,14 @@ from cxrbatch.evaluation.columns import (
     id_columns,
     patient_column,
 )
-from cxrbatch.evaluation.delimited import DelimitedTable, TableError, fold, read_delimited
+from cxrbatch.evaluation.delimited import (
+    DelimitedTable,
+    TableError,
+    check_ids,
+    fold,
+    more_cells,
+    read_delimited,
+)
 
 _VALUES = {"": np.nan, "0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
 _NO_FINDING = fold("No Finding")
@@ -69,7 +76,7 @@ def read_labels(path: Path, findings: Sequence[str] = ()) -> Labels:
         raise LabelsError(path, f"has no id column; it needs {id_column_hint()}", 1)
     kind, position = next(iter(kinds.items()))
     ids = table.column(position)
-    _check_ids(table, position, ids)
+    check_ids(table, position, LabelsError)
     spelling = {fold(name): name for name in (*NIH_FINDINGS, *findings)}
     unknown: Mapping[str, int] = {}
     nih = [i for i, name in enumerate(table.header) if fold(name) == FINDING_LABELS]
@@ -90,18 +97,6 @@ def read_labels(path: Path, findings: Sequence[str] = ()) -> Labels:
         lines=table.lines,
         unknown_findings=unknown,
     )
-
-
-def _check_ids(table: DelimitedTable, position: int, ids: Sequence[str]) -> None:
-    first: dict[str, int] = {}
-    column = table.header[position]
-    for line, name in zip(table.lines, ids, strict=True):
-        if not name:
-            raise LabelsError(table.path, "the id is blank", line, column)
-        if name in first:
-            problem = f"{name!r} has two rows, on lines {first[name]} and {line}; keep one"
-            raise LabelsError(table.path, problem, line, column)
-        first[name] = line
 
 
 def _nih_matrix(
@@ -170,11 +165,13 @@ def _wide_matrix(
 
 
 def _check_values(table: DelimitedTable, column: str, cells: Sequence[str]) -> None:
-    for line, cell in zip(table.lines, cells, strict=True):
-        if cell not in _VALUES:
-            raise LabelsError(
-                table.path, f"a label must be 0, 1 or blank for unknown. Received: {cell!r}", line, column
-            )
+    pairs = zip(table.lines, cells, strict=True)
+    wrong = [(line, cell) for line, cell in pairs if cell not in _VALUES]
+    if wrong:
+        line, cell = wrong[0]
+        problem = f"a label must be 0, 1 or blank for unknown. Received: {cell!r}"
+        problem += more_cells([(line, column) for line, _ in wrong])
+        raise LabelsError(table.path, problem, line, column)
 
 
 def _attributes(table: DelimitedTable, taken: set[int]) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,14 @@ from cxrbatch.evaluation.columns import (
     id_columns,
     patient_column,
 )
-from cxrbatch.evaluation.delimited import DelimitedTable, TableError, fold, read_delimited
+from cxrbatch.evaluation.delimited import (
+    DelimitedTable,
+    TableError,
+    check_ids,
+    fold,
+    more_cells,
+    read_delimited,
+)
 
 _PREFIX = "prob"
 _UNIQUE = (IdKind.PATH, IdKind.IMAGE, IdKind.IMAGE_UID, IdKind.STUDY_UID)
@@ -55,14 +62,9 @@ def read_probabilities(path: Path) -> ProbabilityTable:
     kinds = id_columns(table.header)
     if not kinds:
         raise ProbabilitiesError(path, f"has no id column; it needs {id_column_hint()}", 1)
-    _check_unique(table, next(kinds[kind] for kind in _UNIQUE if kind in kinds))
+    check_ids(table, next(kinds[kind] for kind in _UNIQUE if kind in kinds), ProbabilitiesError)
     columns = _finding_columns(table)
-    probabilities = np.array(
-        [
-            [_probability(table, line, position, row[position]) for position in columns.values()]
-            for line, row in zip(table.lines, table.rows, strict=True)
-        ]
-    )
+    probabilities = _probabilities(table, list(columns.values()))
     patient = patient_column(table.header)
     others = [position for position in range(len(table.header)) if position not in columns.values()]
     return ProbabilityTable(
@@ -74,17 +76,6 @@ def read_probabilities(path: Path) -> ProbabilityTable:
         table=pd.DataFrame({table.header[p]: np.array(table.column(p), dtype=object) for p in others}),
         lines=table.lines,
     )
-
-
-def _check_unique(table: DelimitedTable, position: int) -> None:
-    first: dict[str, int] = {}
-    for line, name in zip(table.lines, table.column(position), strict=True):
-        if not name:
-            raise ProbabilitiesError(table.path, "the id is blank", line, table.header[position])
-        if name in first:
-            problem = f"{name!r} has two rows, on lines {first[name]} and {line}; keep one"
-            raise ProbabilitiesError(table.path, problem, line, table.header[position])
-        first[name] = line
 
 
 def _finding_columns(table: DelimitedTable) -> dict[str, int]:
@@ -104,13 +95,20 @@ def _finding_columns(table: DelimitedTable) -> dict[str, int]:
     return columns
 
 
-def _probability(table: DelimitedTable, line: int, position: int, cell: str) -> float:
-    try:
-        value = float(cell) if "_" not in cell else math.nan
-    except ValueError:
-        value = math.nan
-    if not 0.0 <= value <= 1.0:
-        column = table.header[position]
+def _probabilities(table: DelimitedTable, positions: Sequence[int]) -> Floats:
+    values = np.array([[_number(row[position]) for position in positions] for row in table.rows])
+    wrong = np.argwhere(~((values >= 0.0) & (values <= 1.0)))
+    if len(wrong):
+        row, j = wrong[0]
+        column, cell = table.header[positions[j]], table.rows[row][positions[j]]
         problem = f"must be a probability from 0 to 1. Received: {cell!r}"
-        raise ProbabilitiesError(table.path, problem, line, column)
-    return value
+        problem += more_cells([(table.lines[i], table.header[positions[k]]) for i, k in wrong])
+        raise ProbabilitiesError(table.path, problem, table.lines[row], column)
+    return values
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell) if "_" not in cell else math.nan
+    except ValueError:
+        return math.nan

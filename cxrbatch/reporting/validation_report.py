@@ -89,11 +89,14 @@ def write_validation_report(
 
 
 def flagged_gaps(subgroups: Mapping[str, Any]) -> list[FlaggedGap]:
-    """Every gap whose interval leaves zero, the largest first within each attribute."""
+    """Every gap whose interval leaves zero, the largest first within each attribute.
+
+    Of two groups each is the other's rest: only the first one's gaps are listed.
+    """
     found = [
         _flagged(attribute, group, finding, label, measure)
         for attribute, groups in subgroups.items()
-        for group, content in groups.items()
+        for group, content in _once(groups)
         for finding, label in [("macro", content), *content["labels"].items()]
         for measure in label.get("flags", ())
     ]
@@ -106,10 +109,15 @@ def count_gaps(subgroups: Mapping[str, Any]) -> int:
     return sum(
         gap.get("ci95") is not None
         for groups in subgroups.values()
-        for content in groups.values()
+        for _, content in _once(groups)
         for label in (content, *content["labels"].values())
         for gap in label.get("gaps", {}).values()
     )
+
+
+def _once(groups: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    rows = list(groups.items())
+    return rows[:1] if len(rows) == 2 else rows
 
 
 def _flagged(attribute: str, group: str, finding: str, label: Mapping[str, Any], measure: str) -> FlaggedGap:

@@ -121,7 +121,7 @@ def _published(metrics: Metrics) -> tuple[PublishedRow, ...]:
     ]
     if len(rows) > 1 and all(row.ours is not None for row in rows):
         ours = float(np.mean([row.ours for row in rows if row.ours is not None]))
-        means = tuple(float(value) for value in np.mean([row.others for row in rows], axis=0))
+        means = tuple(round(float(value), 3) for value in np.mean([row.others for row in rows], axis=0))
         rows.append(PublishedRow(f"mean of these {len(rows)}", ours, means))
     return tuple(rows)
 
