@@ -238,6 +238,15 @@ def test_labelled_night_equals_scikit_learn(realdata: Path, tmp_path: Path) -> N
     assert metrics["macro_labels"] == found > 5
 
 
+def test_half_a_picture_is_a_failure_and_no_score(films: Path, tmp_path: Path) -> None:
+    whole = (films / "0.png").read_bytes()
+    (films / "0.png").write_bytes(whole[: len(whole) // 2])
+    summary = _score(films, tmp_path / "run", reports=HTML_ONLY)
+    (rejected,) = _rows(tmp_path / "run" / "rejected.csv")
+    assert (Path(rejected["path"]).name, rejected["reason"]) == ("0.png", "decode_failed")
+    assert summary.exit_code == 3
+
+
 def test_finished_run_is_left_as_it_is(films: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     first = _score(films, run, reports=HTML_ONLY)

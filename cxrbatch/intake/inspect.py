@@ -11,6 +11,7 @@ from cxrbatch.intake import sop_classes
 from cxrbatch.intake.content import HEAD_BYTES, OtherFile, sniff
 from cxrbatch.intake.dicom_stream import HeaderError
 from cxrbatch.intake.headers import read_header
+from cxrbatch.intake.quiet import quiet_decoders
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import Candidate, Ignored, Rejection, SourceFile
 from cxrbatch.intake.screening import notes, screen
@@ -22,7 +23,8 @@ def inspect(source: SourceFile) -> Candidate | Rejection | Ignored:
     May run in a worker process: it imports no TensorFlow.
     """
     try:
-        return _inspect(source)
+        with quiet_decoders():
+            return _inspect(source)
     except HeaderError as error:
         return Rejection(source, error.reason, error.detail)
     except OSError as error:

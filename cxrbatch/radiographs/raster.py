@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import FileKind
@@ -50,7 +52,8 @@ def _load(data: bytes, kind: FileKind) -> tuple[Image.Image, tuple[str, ...]]:
     try:
         image = Image.open(BytesIO(data), formats=[name])
         require_size(image.height, image.width, len(image.getbands()))
-        image.load()
+        with _whole_files_only():
+            image.load()
     except Image.DecompressionBombError:
         raise RadiographError(Reason.TOO_LARGE, f"The {name} claims more pixels than are read.") from None
     except RadiographError:
@@ -60,6 +63,21 @@ def _load(data: bytes, kind: FileKind) -> tuple[Image.Image, tuple[str, ...]]:
             Reason.DECODE_FAILED, f"The {name} is damaged or truncated ({type(error).__name__})."
         ) from None
     return _upright(image, _depth_notes(data, kind))
+
+
+@contextmanager
+def _whole_files_only() -> Iterator[None]:
+    """Within the block Pillow refuses truncated files, whatever another library has told it.
+
+    WeasyPrint sets this global to True when it is imported, and the processes that decode are forked from
+    one that has imported it: half a film would be scored with its other half grey.
+    """
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def _depth_notes(data: bytes, kind: FileKind) -> tuple[str, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from cxrbatch.intake.quiet import quiet_decoders
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import FileKind
 from cxrbatch.radiographs.dicom import read_dicom
-from cxrbatch.radiographs.quiet import quiet_decoders
 from cxrbatch.radiographs.radiograph import Radiograph, RadiographError
 from cxrbatch.radiographs.raster import read_raster
 

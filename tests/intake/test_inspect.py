@@ -37,6 +37,15 @@ def _answer(source: SourceFile) -> Reason | str:
     return "ignored" if isinstance(found, Ignored) else "candidate"
 
 
+def test_a_wrong_charset_is_no_line_in_the_nights_log(save: Save, caplog: pytest.LogCaptureFixture) -> None:
+    source = save(PatientName="Roe^Jane", SpecificCharacterSet="NONSENSE 99")
+    caplog.clear()
+    found = inspect(source)
+    assert isinstance(found, Candidate)
+    assert found.header.patient.name == "Roe^Jane"
+    assert caplog.text == ""
+
+
 def test_a_chest_film_is_a_candidate_with_its_header(save: Save) -> None:
     source = save(
         PatientName="Yamada^Tarou=山田^太郎",

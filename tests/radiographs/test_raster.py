@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import FileKind
@@ -194,6 +194,16 @@ def test_a_truncated_file_is_never_half_a_picture(kind, kept):
         read_radiograph(data[: int(len(data) * kept)], FileKind[kind])
     assert caught.value.reason is Reason.DECODE_FAILED
     assert kind in caught.value.detail
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_half_a_file_is_refused_whatever_another_library_tells_pillow(kind, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # as WeasyPrint does
+    data = saved(Image.fromarray(RNG.integers(0, 256, (200, 300)).astype(np.uint8)), kind)
+    with pytest.raises(RadiographError) as caught:
+        read_radiograph(data[: len(data) // 2], FileKind[kind])
+    assert caught.value.reason is Reason.DECODE_FAILED
+    assert ImageFile.LOAD_TRUNCATED_IMAGES, "what others asked for is left as it was"
 
 
 def test_a_file_of_the_other_kind_is_not_read():
