@@ -8,10 +8,10 @@ PACKAGES := .venv/.packages-installed
 PROJECT := .venv/.project-installed
 ARGS ?=
 
-.PHONY: help demo test test-long lint format bench torch lock wheel clean setup
+.PHONY: help demo test test-long lint format bench bench-validate torch lock wheel clean setup
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## set everything up, score sample_data/ and a real chest film, say where to look
 	@scripts/demo.sh
@@ -35,6 +35,9 @@ format: $(PROJECT) ## let ruff mend style
 
 bench: $(PROJECT) ## run every benchmark in benchmarks/
 	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script; done
+
+bench-validate: $(PROJECT) ## what a validation of 22,000 images costs, and against scikit-learn
+	@$(BIN)/python benchmarks/validate.py $(ARGS)
 
 setup: $(PROJECT) ## the virtual environment, system libraries and fonts; nothing else
 	@scripts/system_packages.sh reports

@@ -54,17 +54,16 @@ def groupings(attributes: pd.DataFrame, columns: Sequence[str] | None = None) ->
     found = []
     for wanted in DEFAULT_COLUMNS if columns is None else columns:
         names = _NAMES.get(fold(wanted), (wanted,))
-        column = next((by_name[fold(name)] for name in names if fold(name) in by_name), None)
-        if column is None:
-            if columns is None:
-                continue
+        present = [by_name[fold(name)] for name in names if fold(name) in by_name]
+        if not present and columns is not None:
             has = ", ".join(map(str, attributes.columns)) or "none"
             raise SubgroupColumnError(
                 f"there is no column {wanted!r} to make subgroups of; the tables have: {has}"
             )
-        attribute = next((name for name, known in _NAMES.items() if fold(column) in map(fold, known)), wanted)
-        grouping = _grouping(attribute, attributes[column])
-        if grouping.groups:
+        # A night's `view` may be unknown throughout where the labels' `View Position` is not.
+        made = (_grouping(_attribute(column, wanted), attributes[column]) for column in present)
+        grouping = next((one for one in made if one.groups), None)
+        if grouping is not None:
             found.append(grouping)
     return found
 
@@ -79,6 +78,11 @@ def age_band(text: str) -> str:
         if low <= years < high:
             return f"{low:02d}-{high - 1}" if high < 121 else f"{low}+"
     return ""
+
+
+def _attribute(column: str, wanted: str) -> str:
+    """`sex` for `Patient Sex`; a column without a name of ours keeps the one it was asked for by."""
+    return next((name for name, known in _NAMES.items() if fold(column) in map(fold, known)), wanted)
 
 
 def _grouping(attribute: str, column: pd.Series) -> Grouping:

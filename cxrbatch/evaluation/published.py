@@ -20,6 +20,7 @@ class Source:
 
     name: str
     citation: str
+    decimals: int = 3
 
 
 SOURCES = (
@@ -27,7 +28,9 @@ SOURCES = (
     Source("CheXNet", "Rajpurkar et al., CheXNet, arXiv:1711.05225v3, random split by patient"),
     Source("Zech", "Zech, reproduce-chexnet, GitHub 2018, random split by patient"),
     Source(
-        "XRV", "Cohen et al., TorchXRayVision (densenet121-res224-all), trained on several data sets together"
+        "XRV",
+        "Cohen et al., TorchXRayVision (densenet121-res224-all), trained on several data sets together",
+        2,
     ),
 )
 

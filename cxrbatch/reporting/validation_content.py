@@ -24,11 +24,11 @@ class FailureCase:
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
-    """One finding: our AUROC, if any, and those of the sources, in their order."""
+    """One finding: our AUROC, if any, and those of the sources, in their order and with their decimals."""
 
     finding: str
     ours: float | None
-    others: tuple[float, ...]
+    others: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from cxrbatch.reporting.content import ReportSettings
 from cxrbatch.reporting.failure_gallery import gallery
 from cxrbatch.reporting.rendering import render, to_bytes
 from cxrbatch.reporting.validation_content import ValidationContent
+from cxrbatch.reporting.wording import finding as in_words
 
 FIGURES = "figures"
 """Pictures of validation.html, below the folder of the report."""
@@ -70,6 +71,7 @@ def write_validation_report(
         "labels": content.metrics["labels"],
         "settings": settings,
         "panels": panels,
+        "remarks": remarks(content.metrics["labels"]),
         "flags": flags,
         "gaps": count_gaps(content.metrics.get("subgroups", {})),
     }
@@ -102,6 +104,23 @@ def flagged_gaps(subgroups: Mapping[str, Any]) -> list[FlaggedGap]:
     ]
     order = list(subgroups)
     return sorted(found, key=lambda gap: (order.index(gap.attribute), -abs(gap.difference)))
+
+
+def remarks(labels: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Warnings as (what, findings): those that differ in a number only share a line, the number in brackets.
+
+    Those on the operating point are said beside it.
+    """
+    lines: dict[str, list[str]] = {}
+    for finding, label in labels.items():
+        for text in label["warnings"]:
+            if text.startswith("operating point:"):
+                continue
+            number = re.search(r"\d+", text)
+            kind = re.sub(r"(only )?\d+", "few" if "only" in text else "some", text, count=1)
+            name = in_words(finding)
+            lines.setdefault(kind, []).append(f"{name} ({number[0]})" if number else name)
+    return [(kind, ", ".join(names)) for kind, names in lines.items()]
 
 
 def count_gaps(subgroups: Mapping[str, Any]) -> int:

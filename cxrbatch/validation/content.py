@@ -114,15 +114,21 @@ def _failures(cohort: Cohort, metrics: Metrics, ledger: Ledger) -> list[FailureC
 
 def _published(metrics: Metrics) -> tuple[PublishedRow, ...]:
     others = published.published_aurocs([row.finding for row in metrics.findings])
+    digits = [source.decimals for source in published.SOURCES]
     rows = [
-        PublishedRow(row.finding, row.auroc, others[row.finding])
+        PublishedRow(
+            row.finding,
+            row.auroc,
+            tuple(f"{value:.{d}f}" for value, d in zip(others[row.finding], digits, strict=True)),
+        )
         for row in metrics.findings
         if row.finding in others
     ]
     if len(rows) > 1 and all(row.ours is not None for row in rows):
         ours = float(np.mean([row.ours for row in rows if row.ours is not None]))
-        means = tuple(round(float(value), 3) for value in np.mean([row.others for row in rows], axis=0))
-        rows.append(PublishedRow(f"mean of these {len(rows)}", ours, means))
+        means = np.mean([others[row.finding] for row in rows], axis=0)
+        shown = tuple(f"{value:.{d}f}" for value, d in zip(means, digits, strict=True))
+        rows.append(PublishedRow(f"mean of these {len(rows)}", ours, shown))
     return tuple(rows)
 
 
@@ -181,6 +187,6 @@ def _known(
             else "",
             "explainability": "Class activation maps" if card.heat_maps else "The model has none",
             "limitations": card.limits,
-            "availability": f"Model: {card.licence}. Data: to be provided",
+            "availability": f"Model: {card.licence.rstrip('.')}. Data: to be provided",
         }
     return facts

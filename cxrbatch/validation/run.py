@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cxrbatch.bundles.bundle import open_bundle
 from cxrbatch.bundles.card import Card
+from cxrbatch.csv_cells import frame_bytes
 from cxrbatch.evaluation.account import CohortAccount, alarms, notices, overlap_dict
 from cxrbatch.evaluation.cohort import Cohort, join
 from cxrbatch.evaluation.delimited import fold
@@ -214,7 +215,7 @@ def _write_tables(out: Path, cohort: Cohort, metrics: Metrics, found: Mapping[st
         "roc.csv": _roc_table(cohort),
     }
     for name, frame in tables.items():
-        write_atomic(out / name, frame.to_csv(index=False).encode("utf-8", "backslashreplace"))
+        write_atomic(out / name, frame_bytes(frame))
 
 
 def _roc_table(cohort: Cohort) -> pd.DataFrame:
