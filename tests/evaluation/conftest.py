@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -43,3 +44,29 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def simulated_pair() -> Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Two binormal models of known AUROC whose errors correlate; a patient's images share labels and errors.
+
+    Called with a generator, patients, images each, prevalences (k,) and both models' true AUROCs (k,), it
+    gives labels, both models' probabilities, each (n, k), and the patients (n,).
+    """
+
+    def simulate(rng, patients, images_each, prevalence, aurocs_a, aurocs_b, shared=0.6):
+        patient = np.repeat(np.arange(patients), images_each)
+        n, k = len(patient), len(prevalence)
+        y = (rng.random((patients, k)) < prevalence)[patient].astype(float)
+
+        def noise():
+            return np.sqrt(0.5) * (rng.normal(size=(patients, k))[patient] + rng.normal(size=(n, k)))
+
+        common, scores = np.sqrt(shared) * noise(), []
+        for aurocs in (aurocs_a, aurocs_b):
+            shift = np.sqrt(2) * np.array([NormalDist().inv_cdf(value) for value in aurocs])
+            logits = common + np.sqrt(1 - shared) * noise() + y * shift
+            scores.append(1 / (1 + np.exp(-logits)))
+        return y, scores[0], scores[1], patient
+
+    return simulate
