@@ -112,3 +112,34 @@ def test_impossible_target_raises(rule):
 def test_one_class_raises():
     with pytest.raises(ValueError, match="one class"):
         youden_threshold([1, 1], [0.1, 0.2])
+
+
+def test_predictive_intervals_at_the_cohorts_own_prevalence_contain_the_value_and_narrow():
+    for tp, fp, tn, fn in ((40, 30, 170, 10), (3, 0, 50, 2), (0, 4, 50, 5), (5, 1, 0, 5), (10, 0, 90, 0)):
+        point = OperatingPoint(0.5, tp, fp, tn, fn)
+        for value, interval in zip(
+            point.predictive_values(0.2), point.predictive_intervals(0.2), strict=True
+        ):
+            if value is None:
+                assert interval is None
+                continue
+            assert 0 <= interval[0] <= value + 1e-12
+            assert value - 1e-12 <= interval[1] <= 1
+            bigger = OperatingPoint(0.5, 100 * tp, 100 * fp, 100 * tn, 100 * fn)
+            wide = interval[1] - interval[0]
+            k = 0 if value == point.predictive_values(0.2)[0] else 1
+            narrow = bigger.predictive_intervals(0.2)[k]
+            assert narrow[1] - narrow[0] < wide
+
+
+def test_predictive_intervals_cover():
+    rng = np.random.default_rng(0)
+    sensitivity, specificity, prevalence = 0.8, 0.9, 0.05
+    called = sensitivity * prevalence + (1 - specificity) * (1 - prevalence)
+    truth = sensitivity * prevalence / called
+    hits = 0
+    for _ in range(2000):
+        tp, fp = rng.binomial(60, sensitivity), rng.binomial(140, 1 - specificity)
+        low, high = OperatingPoint(0.5, tp, fp, 140 - fp, 60 - tp).predictive_intervals(prevalence)[0]
+        hits += low <= truth <= high
+    assert 0.935 < hits / 2000 < 0.97
