@@ -5,8 +5,7 @@ A codec that crashes or hangs costs its own worker and its own file, nothing els
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
+import resource
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
@@ -14,15 +13,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pebble import ProcessExpired, ProcessPool
 
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import FileKind
 from cxrbatch.pipeline.blocks import BlockStore, SharedBlock
 from cxrbatch.pipeline.decoding import DecodedFilm, UndecodedFilm, decode_film
+from cxrbatch.workers import WorkerDiedError, WorkerPool
 
 DECODE_TIMEOUT = 60.0
 """Seconds after which a decoder counts as hanging."""
+
+ADDRESS_SPACE = 4 << 30
+"""Bytes of address space of a decoding process. The largest film that is read at all took 1.2 GiB; a codec
+that wants more is refused by the system, and its file is `too_large`."""
 
 AHEAD_PER_WORKER = 3
 """Films in work or waiting for the consumer, per worker: bounds the memory whatever the size of the night."""
@@ -30,13 +33,19 @@ AHEAD_PER_WORKER = 3
 
 @dataclass(frozen=True, slots=True)
 class FilmFile:
-    """A file to decode; `rows` and `columns` are those of its header. `ordinal` numbers it in the run."""
+    """A file to decode; `rows` and `columns` are those of its header. `ordinal` numbers it in the run.
+
+    `size` and `mtime_ns` are those it had when its header was read: a film that has changed since is not
+    decoded by a header that is no longer its own. None: not compared.
+    """
 
     ordinal: int
     path: str
     kind: FileKind
     rows: int
     columns: int
+    size: int | None = None
+    mtime_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +73,12 @@ class DecoderPool:
         self._timeout = timeout
         self._blocks = BlockStore()
         self._closing = False
-        context = multiprocessing.get_context("forkserver")  # TensorFlow's threads do not survive a fork
-        self._pool = ProcessPool(max_workers=workers, context=context, initializer=_leave_ctrl_c_to_main)
+        self._pool = WorkerPool(workers, initializer=limit_memory, initargs=(ADDRESS_SPACE,))
 
     def close(self) -> None:
         """End the workers, whatever they are doing; `decode` ends after the films it has."""
         self._closing = True
-        self._pool.stop()
-        self._pool.join()
+        self._pool.close()
         self._blocks.close()
 
     def decode(self, files: Iterable[FilmFile]) -> Iterator[Film | FailedFilm]:
@@ -98,8 +105,9 @@ class DecoderPool:
             detail = f"{file.rows} x {file.columns} pixels need more memory than there is."
             future.set_result(UndecodedFilm(Reason.TOO_LARGE, detail))
             return file, None, future
-        arguments = (file.path, file.kind, block.address, block.capacity)
-        return file, block, self._pool.schedule(decode_film, args=arguments, timeout=self._timeout)
+        stamp = None if file.size is None or file.mtime_ns is None else (file.size, file.mtime_ns)
+        arguments = (file.path, file.kind, block.address, block.capacity, stamp)
+        return file, block, self._pool.submit(decode_film, *arguments, timeout=self._timeout)
 
     def _finish(self, file: FilmFile, block: SharedBlock | None, future: Future) -> Film | FailedFilm:
         result = self._outcome(future)
@@ -118,12 +126,16 @@ class DecoderPool:
         except TimeoutError:
             detail = f"Decoding did not end within {self._timeout:g} s and was stopped."
             return UndecodedFilm(Reason.DECODE_TIMEOUT, detail)
-        except ProcessExpired as error:
+        except WorkerDiedError as error:
             detail = f"The decoder crashed on this file (exit code {error.exitcode})."
             return UndecodedFilm(Reason.DECODER_CRASHED, detail)
+        except MemoryError:
+            return UndecodedFilm(Reason.TOO_LARGE, "Decoding needs more memory than a decoder may have.")
         except Exception as error:  # a defect of ours or of a library: it must not cost the rest of the night
             return UndecodedFilm(Reason.DECODE_FAILED, f"Unexpected {type(error).__name__} while decoding.")
 
 
-def _leave_ctrl_c_to_main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def limit_memory(address_space: int) -> None:
+    """In a worker: what a decoder asks for beyond this many bytes is refused, and the machine lives on."""
+    resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold a patient's film

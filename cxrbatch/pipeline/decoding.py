@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,25 +37,40 @@ class UndecodedFilm:
 
 
 def decode_film(
-    path: str, kind: FileKind, block_address: str, block_capacity: int
+    path: str,
+    kind: FileKind,
+    block_address: str,
+    block_capacity: int,
+    stamp: tuple[int, int] | None = None,
 ) -> DecodedFilm | UndecodedFilm:
     """Read, digest and decode `path`; its pixels go into the shared block, the rest is returned.
 
     Nothing is raised for a bad file: whatever is wrong with it comes back as a reason.
+
+    Args:
+        stamp: size and modification time (ns) that the file must still have; None: any.
     """
     try:
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            data = file.read()
+            now = os.fstat(file.fileno())
     except OSError as error:
         return UndecodedFilm(
             Reason.UNREADABLE, f"The file could not be read: {error.strerror}. Check the disk or share."
         )
+    if stamp is not None and stamp != (now.st_size, now.st_mtime_ns):
+        # Without a digest: the next start finds that it is another file and takes it in anew.
+        detail = "The file changed while the run was going on. Start the same command again to score it."
+        return UndecodedFilm(Reason.UNREADABLE, detail)
     file_sha256 = hashlib.sha256(data).hexdigest()
     try:
         film = read_radiograph(data, kind)
     except RadiographError as error:
         return UndecodedFilm(error.reason, error.detail, file_sha256)
     except MemoryError:
-        return UndecodedFilm(Reason.TOO_LARGE, "Decoding needs more memory than there is.", file_sha256)
+        return UndecodedFilm(
+            Reason.TOO_LARGE, "Decoding needs more memory than a decoder may have.", file_sha256
+        )
     rows, columns = film.pixels.shape
     if film.pixels.nbytes > block_capacity:
         detail = f"Decodes to {rows} x {columns} pixels, more than its header announces."

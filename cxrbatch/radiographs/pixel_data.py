@@ -65,6 +65,8 @@ def decode_samples(ds: Dataset, layout: PixelLayout) -> NDArray[np.integer]:
         options["view_only"] = True
     try:
         samples, _ = decoder.as_array(source, decoding_plugin=_plugin(decoder), **options)
+    except MemoryError:
+        raise
     except BaseException as error:
         # The RLE decoder is in Rust, whose panics are no Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":

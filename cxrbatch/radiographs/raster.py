@@ -56,7 +56,7 @@ def _load(data: bytes, kind: FileKind) -> tuple[Image.Image, tuple[str, ...]]:
             image.load()
     except Image.DecompressionBombError:
         raise RadiographError(Reason.TOO_LARGE, f"The {name} claims more pixels than are read.") from None
-    except RadiographError:
+    except (RadiographError, MemoryError):
         raise
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error ...
         raise RadiographError(

@@ -16,7 +16,8 @@ def read_radiograph(data: bytes, kind: FileKind) -> Radiograph:
     `data` is the whole file and `kind` what it is by its content. The result is uint16 of shape
     (rows, columns), 0 black and 65535 white, with notes on whatever had to be guessed or left out.
 
-    Raises `RadiographError`, and nothing else, whatever the bytes are; its detail holds no patient data.
+    Raises `RadiographError`, and nothing but it and MemoryError, whatever the bytes are; its detail holds no
+    patient data.
     A native decoder that crashes takes the process with it: call this in a worker process.
     """
     try:
@@ -24,7 +25,7 @@ def read_radiograph(data: bytes, kind: FileKind) -> Radiograph:
             if kind is FileKind.DICOM:
                 return read_dicom(data)
             return read_raster(data, kind)
-    except RadiographError:
+    except (RadiographError, MemoryError):
         raise
     except Exception as error:
         # Only the kind of error: its text could quote the header.

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
-import signal
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from pebble import ProcessExpired, ProcessPool
-
+from cxrbatch.ledger.atomic import sweep_temporaries
 from cxrbatch.ledger.layout import REPORTS
 from cxrbatch.ledger.records import StudyRecord
 from cxrbatch.reporting.content import ReportSettings, RunFacts
 from cxrbatch.reporting.study_report import render_study
+from cxrbatch.workers import WorkerDiedError, WorkerPool
 
 PRELOAD = ["cxrbatch.reporting.study_report", "cxrbatch.reporting.pdf"]
 """Modules for `multiprocessing.set_forkserver_preload`: imported once instead of in every worker."""
@@ -31,21 +29,14 @@ class Press:
     def __init__(self, run: Path, facts: RunFacts, settings: ReportSettings, workers: int) -> None:
         self._fixed = (run, facts, settings)
         self._finished: SimpleQueue[tuple[str, str]] = SimpleQueue()
-        self._unfinished = 0
-        self._pool = ProcessPool(
-            max_workers=workers,
-            max_tasks=REPORTS_PER_PROCESS,
-            context=multiprocessing.get_context("forkserver"),
-            initializer=_leave_ctrl_c_to_main,
-        )
+        self._unfinished: set[str] = set()
+        self._pool = WorkerPool(workers, max_tasks=REPORTS_PER_PROCESS)
 
     def submit(self, study: StudyRecord) -> None:
         """Queue a study. Its folder is made anew, so nothing of an older report is left."""
-        self._unfinished += 1
+        self._unfinished.add(study.key)
         run, facts, settings = self._fixed
-        future = self._pool.schedule(
-            _print_report, args=(run, study, facts, settings), timeout=REPORT_TIMEOUT
-        )
+        future = self._pool.submit(_print_report, run, study, facts, settings, timeout=REPORT_TIMEOUT)
         future.add_done_callback(lambda done: self._finished.put((study.key, _problem(done))))
 
     def finished(self, *, wait: bool = False, seconds: float = 1.0) -> Iterator[tuple[str, str]]:
@@ -59,18 +50,19 @@ class Press:
             except Empty:
                 return
             wait = False
-            self._unfinished -= 1
+            self._unfinished.discard(result[0])
             yield result
 
     @property
     def unfinished(self) -> int:
         """Reports that were submitted and not yet handed out by `finished`."""
-        return self._unfinished
+        return len(self._unfinished)
 
     def close(self) -> None:
-        """End the workers; reports in work are dropped and left as they were."""
-        self._pool.stop()
-        self._pool.join()
+        """End the workers. Reports in work are dropped; the next start prints them anew."""
+        self._pool.close()
+        for key in self._unfinished:
+            sweep_temporaries(self._fixed[0] / REPORTS / key)
 
 
 def _print_report(run: Path, study: StudyRecord, facts: RunFacts, settings: ReportSettings) -> None:
@@ -87,11 +79,7 @@ def _problem(future: Future) -> str:
             return ""
         case TimeoutError():
             return f"Rendering did not end within {REPORT_TIMEOUT:g} s."
-        case ProcessExpired():
+        case WorkerDiedError():
             return f"The rendering process ended unexpectedly (exit code {error.exitcode})."
         case _:
             return f"{type(error).__name__}: {error}"
-
-
-def _leave_ctrl_c_to_main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
