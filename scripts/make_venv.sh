@@ -9,4 +9,4 @@ if ! .venv/bin/python -c 'import sys, pip; sys.exit(not (3, 11) <= sys.version_i
     "$python" -m venv --clear .venv
 fi
 echo "Installing the pinned packages of requirements/dev.txt (about 2 GB on disk; some minutes the first time)"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements/dev.txt
+.venv/bin/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r requirements/dev.txt
