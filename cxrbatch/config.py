@@ -55,12 +55,22 @@ class Score(_Section):
     settle: Annotated[float, Field(ge=0.0)] = 0.0
 
 
+class PatientData(_Section):
+    """``[patient_data]``: `key_file` and `crosswalk` are for ``--deidentify``, relative to the configuration
+    file; both are made where they are not there. `umask` (octal) is what others may not do with outputs."""
+
+    key_file: Path | None = None
+    crosswalk: Path | None = None
+    umask: Annotated[str, Field(pattern=r"^0{1,2}[0-7]{2}$")] = "077"
+
+
 class SiteConfig(_Section):
     """The whole file; every section and every key may be left out."""
 
     hospital: Hospital = Hospital()
     report: Report = Report()
     score: Score = Score()
+    patient_data: PatientData = PatientData()
 
     def report_settings(self, *, findings: str | None = None, formats: str | None = None) -> ReportSettings:
         """How this site wants its reports, with what the command line says instead."""
@@ -148,8 +158,12 @@ def _anchored(config: SiteConfig, path: Path, text: str) -> SiteConfig:
         if not templates.is_dir():
             line = _line_of(text, ["report", "templates"])
             raise ConfigError(f"{path}, line {line}, key 'report.templates': there is no folder {templates}.")
+    ours = config.patient_data
+    named = {"key_file": ours.key_file, "crosswalk": ours.crosswalk}
+    kept = {name: folder / file for name, file in named.items() if file is not None}
     return config.model_copy(
         update={
+            "patient_data": ours.model_copy(update=kept),
             "hospital": config.hospital.model_copy(update={"logo": logo}),
             "report": config.report.model_copy(update={"templates": templates}),
         }

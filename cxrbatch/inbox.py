@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterable
 
+from cxrbatch.deidentification.names import Names
 from cxrbatch.intake.records import Candidate, Ignored, Rejection, SourceFile, Study
 from cxrbatch.intake.studies import group
 from cxrbatch.intake.survey import survey
@@ -26,44 +27,52 @@ def take_in(
     bundle_sha256: str,
     workers: int,
     left_out: LeftOut,
+    names: Names,
 ) -> bool:
     """Look at every new or changed file, and put it into the ledger; says whether there was any.
 
     All of it is committed at once: a run killed in here has taken in nothing and does it again.
-    What is left for another run is counted in `left_out`.
+    What is left for another run is counted in `left_out`. The ledger is told of everything as `names` has it.
     """
     now = time.time_ns()
-    sources: list[SourceFile] = []
+    sources: dict[str, SourceFile] = {}
+    shown: list[SourceFile] = []
     unopenable: dict[str, Rejection] = {}
     for entry in found:
         source = entry.source if isinstance(entry, Rejection) else entry
         if not settled(source, now, request.settle):
             left_out.unsettled_files += 1
             continue
-        sources.append(source)
+        shown.append(names.source(source))
+        sources[shown[-1].path] = source
         if isinstance(entry, Rejection):
             unopenable[source.path] = entry
     with ledger.at_once():
-        wanted = new_or_changed(ledger, sources, verify=request.verify_inputs)
+        changed = new_or_changed(ledger, shown, verify=request.verify_inputs, digest=names.file_digest)
+        wanted = [sources[source.path] for source in changed]
         results = list(survey([s for s in wanted if s.path not in unopenable], workers))
         results += [unopenable[s.path] for s in wanted if s.path in unopenable]
         for result in results:
+            names.remember(result.source)
             if isinstance(result, Rejection):
-                ledger.add_rejected(result.source, result.reason, result.detail)
+                detail = names.sentence(result.detail)
+                ledger.add_rejected(names.source(result.source), result.reason, detail)
             elif isinstance(result, Ignored):
-                ledger.add_ignored(result.source, result.what)
+                ledger.add_ignored(names.source(result.source), names.sentence(result.what))
         candidates = [result for result in results if isinstance(result, Candidate)]
-        studies = group(candidates, request.group_by)
-        studies = _without_known(studies, request, bundle_sha256, left_out)
+        studies = group(candidates, request.group_by, names.key)
+        studies = _without_known(studies, request, bundle_sha256, left_out, names)
         for study in _within_limit(studies, request, ledger, left_out):
-            for image in study.images:
-                ledger.add_candidate(image.source, image.header, study.key, study.uid)
-    _log.info("Found %d files, %d of them new or changed.", len(sources), len(wanted))
+            names.remember_study(study)
+            for image in map(names.candidate, study.images):
+                ledger.add_candidate(image.source, image.header, study.key, names.study_uid(study.uid))
+        names.commit()
+    _log.info("Found %d files, %d of them new or changed.", len(shown), len(wanted))
     return bool(wanted)
 
 
 def _without_known(
-    studies: list[Study], request: Request, bundle_sha256: str, left_out: LeftOut
+    studies: list[Study], request: Request, bundle_sha256: str, left_out: LeftOut, names: Names
 ) -> list[Study]:
     """The studies that no earlier run has scored (``--skip-known``)."""
     if request.skip_known is None:
@@ -71,13 +80,13 @@ def _without_known(
     if not request.skip_known.is_dir():
         raise RequestError(f"--skip-known {request.skip_known}: there is no such folder.")
     with KnownStudies(request.skip_known, bundle_sha256, except_for=request.out) as known:
-        new = [study for study in studies if not _is_known(study, known)]
+        new = [study for study in studies if not _is_known(study, known, names)]
     left_out.known_studies += len(studies) - len(new)
     left_out.known_files += _file_count(studies) - _file_count(new)
     return new
 
 
-def _is_known(study: Study, known: KnownStudies) -> bool:
+def _is_known(study: Study, known: KnownStudies, names: Names) -> bool:
     """Whether each file of the study was scored before, byte for byte.
 
     A DICOM study's key is that of its UID, so a study of a new UID needs no digests.
@@ -85,7 +94,7 @@ def _is_known(study: Study, known: KnownStudies) -> bool:
     if study.uid and not known.may_hold(study.key):
         return False
     try:
-        return known.hold(file_digest(image.source.path) for image in study.images)
+        return known.hold(names.digest(file_digest(image.source.path)) for image in study.images)
     except OSError:
         return False  # it will be read again when it is scored, and its failure recorded then
 

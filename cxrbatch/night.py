@@ -23,6 +23,9 @@ import numpy as np
 from cxrbatch import __version__
 from cxrbatch.bundles.bundle import Bundle, open_bundle
 from cxrbatch.chatter import imports_kept_quiet
+from cxrbatch.deidentification.labels import pseudonymous_labels
+from cxrbatch.deidentification.names import Names, open_names
+from cxrbatch.deidentification.settings import check_mode
 from cxrbatch.evaluation.labels import Labels, read_labels
 from cxrbatch.inbox import take_in
 from cxrbatch.intake.reasons import Reason
@@ -39,6 +42,7 @@ from cxrbatch.ledger.run_folder import RunFolder
 from cxrbatch.ledger.run_json import write_run_json
 from cxrbatch.pipeline.decoder_pool import FailedFilm, FilmFile
 from cxrbatch.progress import Progress
+from cxrbatch.radiographs.display import left_out_jpeg
 from cxrbatch.reporting.content import RunFacts
 from cxrbatch.reporting.night_pages import worklist_rows, write_night_pages
 from cxrbatch.reporting.press import PRELOAD, Press
@@ -66,23 +70,28 @@ def score(request: Request) -> Summary:
     labels = None if request.labels is None else read_labels(request.labels, bundle.card.findings)
     # Workers are forked from a small server process that has already imported what they need.
     multiprocessing.set_forkserver_preload(["cxrbatch.pipeline.decoding", *PRELOAD])
+    names = open_names(request.deidentify, request.out)
     folder = RunFolder(request.out.absolute(), fresh=request.fresh)
     try:
         with stop_on_signals() as stop:
-            night = Night(request, bundle, folder, stop)
+            night = Night(request, bundle, folder, stop, names)
             summary = night.run(found)
             if labels is not None and night.is_finished:
                 night.validate(labels)
             return summary
     finally:
         folder.close()
+        names.close()
 
 
 class Night:
     """The run itself. One instance, one `run`."""
 
-    def __init__(self, request: Request, bundle: Bundle, folder: RunFolder, stop: StopRequested) -> None:
+    def __init__(
+        self, request: Request, bundle: Bundle, folder: RunFolder, stop: StopRequested, names: Names
+    ) -> None:
         self._request = request
+        self._names = names
         self._bundle = bundle
         self._folder = folder
         self._ledger = folder.ledger
@@ -91,6 +100,7 @@ class Night:
         self._seconds: dict[str, float] = {}
         self._workers = request.workers or len(os.sched_getaffinity(0))
         self._facts = RunFacts(folder.run_id, folder.started, __version__, bundle.sha256, bundle.card)
+        check_mode(folder, names)
         folder.settle("settings", self._settings())
         # For rendering again one day, when the bundle may be gone.
         self._ledger.record_fact("card", bundle.card.model_dump(mode="json"))
@@ -100,7 +110,13 @@ class Night:
         self._note("started" if self._folder.is_new else "resumed")
         with self._timed("intake"):
             changed = take_in(
-                found, self._request, self._ledger, self._bundle.sha256, self._workers, self._left_out
+                found,
+                self._request,
+                self._ledger,
+                self._bundle.sha256,
+                self._workers,
+                self._left_out,
+                self._names,
             )
         pending = self._ledger.pending()
         if not changed and not pending and not self._ledger.unreported() and self.is_finished:
@@ -128,7 +144,10 @@ class Night:
     def _score(self, pending: list[PendingImage], press: Press | None) -> None:
         engine = self._start_engine()
         images = {image.ordinal: image for image in pending}
-        films = [FilmFile(i.ordinal, i.path, i.header.kind, i.header.rows, i.header.columns) for i in pending]
+        films = [
+            FilmFile(i.ordinal, self._names.real_path(i.path), i.header.kind, i.header.rows, i.header.columns)
+            for i in pending
+        ]
         try:
             with Progress("Scoring", len(films), "image") as progress:
                 for outcome in engine.score(films):
@@ -173,16 +192,19 @@ class Night:
 
     def _record(self, image: PendingImage, outcome: ScoredFilm | FailedFilm) -> None:
         """Files first, then the ledger: what it says is done lies on disk."""
+        names = self._names
         if isinstance(outcome, FailedFilm):
             failure = outcome.failure
-            self._ledger.record_rejection(image.path, failure.reason, failure.detail, failure.file_sha256)
+            detail, file_sha256 = names.sentence(failure.detail), names.digest(failure.file_sha256)
+            self._ledger.record_rejection(image.path, failure.reason, detail, file_sha256)
             return
         decoded = outcome.decoded
+        file_sha256, pixel_sha256 = names.digest(decoded.file_sha256), names.digest(decoded.pixel_sha256)
         uid = image.header.image_uid
-        twin = self._ledger.twin(image.study_key, uid, decoded.pixel_sha256) if uid else None
+        twin = self._ledger.twin(image.study_key, uid, pixel_sha256) if uid else None
         if twin is not None:
             detail = f"The same image as {percent_encode(twin)}, which was scored."
-            self._ledger.record_rejection(image.path, Reason.DUPLICATE, detail, decoded.file_sha256)
+            self._ledger.record_rejection(image.path, Reason.DUPLICATE, detail, file_sha256)
             return
         key = layout.image_key(image.path)
         (self._folder.path / layout.STORE / image.study_key).mkdir(parents=True, exist_ok=True)
@@ -196,14 +218,16 @@ class Night:
             probabilities=tuple(outcome.probabilities.tolist()),
             display_file=layout.display_file(image.study_key, key),
             maps_file=None if outcome.maps is None else layout.maps_file(image.study_key, key),
-            notes=(*image.header.notes, *decoded.notes),
+            notes=(*image.header.notes, *map(names.sentence, decoded.notes)),
         )
-        write_atomic(self._folder.path / scored.display_file, decoded.display_jpeg)
+        hidden = image.header.may_be_burned_in and names.leaves_out_burned_in
+        picture = left_out_jpeg(decoded.rows, decoded.columns) if hidden else decoded.display_jpeg
+        write_atomic(self._folder.path / scored.display_file, picture)
         if scored.maps_file is not None and outcome.maps is not None:
             buffer = io.BytesIO()
             np.save(buffer, outcome.maps, allow_pickle=False)
             write_atomic(self._folder.path / scored.maps_file, buffer.getvalue())
-        self._ledger.record_score(scored, decoded.pixel_sha256, decoded.file_sha256)
+        self._ledger.record_score(scored, pixel_sha256, file_sha256)
 
     # -- reports
 
@@ -279,7 +303,10 @@ class Night:
         """
         model = Model(self._bundle.card, self._bundle.sha256)
         settings = self._request.reports
-        validated = validate_night(self._folder.path, self._ledger, labels, model, settings)
+        hidden = self._request.deidentify is not None
+        if hidden:
+            labels = pseudonymous_labels(labels, self._ledger, self._names)
+        validated = validate_night(self._folder.path, self._ledger, labels, model, settings, hidden=hidden)
         if validated is None:
             _log.info("Validation: no image was scored, so there is nothing to validate.")
             return
@@ -296,7 +323,7 @@ class Night:
     def _summary(self) -> Summary:
         counts = Counts.of(self._ledger, self._left_out)
         if counts.exit_code == 1:
-            inputs = ", ".join(self._request.inputs)
+            inputs = ", ".join(map(self._names.input, self._request.inputs))
             return Summary(1, f"No readable DICOM, PNG or JPEG in {inputs}: nothing was scored.")
         where = self._folder.path / "index.html"
         return Summary(counts.exit_code, f"{counts.sentence()} See {where}")
@@ -313,12 +340,13 @@ class Night:
         request, card = self._request, self._bundle.card
         reports = request.reports
         return {
-            "inputs": sorted(str(Path(name).absolute()) for name in request.inputs),
+            "inputs": sorted(self._names.input(str(Path(name).absolute())) for name in request.inputs),
             "bundle": f"{card.name} {card.version} sha256 {self._bundle.sha256}",
             "group_by": request.group_by,
             "report_formats": [name for name in ("html", "pdf") if getattr(reports, name)],
             "report_findings": reports.findings,
             "acute": list(reports.acute),
+            **self._names.settings(),
         }
 
     def _account(self, state: RunState) -> dict[str, Any]:

@@ -12,6 +12,17 @@ from cxrbatch.reporting.content import ReportSettings
 
 
 @dataclass(frozen=True, slots=True)
+class Deidentify:
+    """Pseudonyms instead of names. The environment may name the key instead of `key_file`; `crosswalk` is
+    beside the key file unless it is given."""
+
+    key_file: Path | None = None
+    crosswalk: Path | None = None
+    allow_burned_in: bool = False
+    """Show pixels that may have a name burned in, after all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What is asked of a run (contract 3.1, `cxrbatch score`); None leaves a choice to the machine."""
 
@@ -30,6 +41,7 @@ class Request:
     limit: int | None = None
     fresh: bool = False
     labels: Path | None = None
+    deidentify: Deidentify | None = None
     reports: ReportSettings = field(default_factory=ReportSettings)
 
 

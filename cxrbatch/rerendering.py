@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cxrbatch import __version__
 from cxrbatch.bundles.card import Card
+from cxrbatch.deidentification.settings import anonymous_pages, is_deidentified
 from cxrbatch.ledger.audit_log import append_event
 from cxrbatch.ledger.run_folder import RunFolder, RunFolderError
 from cxrbatch.ledger.run_json import read_run_json, write_run_json
@@ -37,6 +38,8 @@ def report(run: Path, settings: ReportSettings, workers: int | None = None) -> S
         sha256 = written["bundle"]["sha256"]
         facts = RunFacts(folder.run_id, folder.started, written["version"], sha256, card)
         require_known_findings(settings, card)
+        if is_deidentified(folder.ledger):
+            settings = anonymous_pages(settings)
         with stop_on_signals() as stop:
             _print_all(folder, facts, settings, workers or len(os.sched_getaffinity(0)), stop)
         if stop:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cxrbatch.cli.exits import Exit, leave
+from cxrbatch.cli.privacy import keep_private
 
 _NAMED = 5
 
@@ -52,7 +53,9 @@ def compare(
 
     request = CompareRequest(scores_a, scores_b, labels, out, margin, rounds, seed, model_a, model_b)
     try:
-        content = run_comparison(request, load_config(config).report_settings())
+        site = load_config(config)
+        keep_private(site.patient_data.umask)
+        content = run_comparison(request, site.report_settings())
     except (TableError, BundleError, ConfigError, PdfError) as error:
         leave(Exit.WRONG_USAGE, error)
     except OSError as error:

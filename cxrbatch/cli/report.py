@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrbatch.cli.exits import Exit, leave
+from cxrbatch.cli.privacy import keep_private
 
 
 def report(
@@ -30,7 +31,9 @@ def report(
     from cxrbatch.request import RequestError
 
     try:
-        settings = load_config(config).report_settings(findings=findings)
+        site = load_config(config)
+        keep_private(site.patient_data.umask)
+        settings = site.report_settings(findings=findings)
         summary = rerendering.report(run, settings, workers)
     except (ConfigError, RunFolderError, RunJsonError, LedgerError, RequestError) as error:
         leave(Exit.WRONG_USAGE, error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cxrbatch.cli.exits import Exit, leave
+from cxrbatch.cli.privacy import keep_private, own_path
 
 
 class Runtime(StrEnum):
@@ -68,7 +68,13 @@ def score(
     verify_inputs: Annotated[bool, typer.Option(help="On resuming, digest every file again.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Score no more than this many studies.")] = None,
     fresh: Annotated[bool, typer.Option(help="Remove what the run folder holds and start over.")] = False,
-    deidentify: Annotated[bool, typer.Option(hidden=True)] = False,
+    deidentify: Annotated[
+        bool, typer.Option("--deidentify", help="Pseudonyms in place of names, IDs, UIDs, dates and paths.")
+    ] = False,
+    allow_burned_in: Annotated[
+        bool,
+        typer.Option("--allow-burned-in", help="With --deidentify: show films that may have text burned in."),
+    ] = False,
     fast_decode: Annotated[bool, typer.Option(hidden=True)] = False,
     reject_unusual: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
@@ -79,7 +85,6 @@ def score(
     """
     for wanted, option in (
         (engine is EngineName.RAY, "--engine ray"),
-        (deidentify, "--deidentify"),
         (fast_decode, "--fast-decode"),
         (reject_unusual, "--reject-unusual"),
     ):
@@ -89,15 +94,22 @@ def score(
     from cxrbatch import night
     from cxrbatch.bundles.errors import BundleError
     from cxrbatch.config import ConfigError, load_config
+    from cxrbatch.deidentification.free_text import withheld
+    from cxrbatch.deidentification.settings import anonymous_pages
     from cxrbatch.evaluation.delimited import TableError
     from cxrbatch.intake.walk import InputNotFoundError
     from cxrbatch.ledger.lease import FolderHeldError
     from cxrbatch.ledger.run_folder import RunFolderError
     from cxrbatch.ledger.schema import LedgerError
-    from cxrbatch.request import Request, RequestError
+    from cxrbatch.request import Deidentify, Request, RequestError
 
+    if allow_burned_in and not deidentify:
+        leave(Exit.WRONG_USAGE, "--allow-burned-in is for --deidentify: without it every film is shown.")
     try:
         site = load_config(config)
+        keep_private(site.patient_data.umask)
+        ours = site.patient_data
+        pages = site.report_settings(findings=findings, formats=reports.value if reports else None)
         request = Request(
             inputs=tuple(inputs),
             out=out,
@@ -114,17 +126,24 @@ def score(
             verify_inputs=verify_inputs,
             limit=limit,
             fresh=fresh,
-            reports=site.report_settings(findings=findings, formats=reports.value if reports else None),
+            deidentify=Deidentify(ours.key_file, ours.crosswalk, allow_burned_in) if deidentify else None,
+            reports=anonymous_pages(pages) if deidentify else pages,
         )
         summary = night.score(request)
-    except (ConfigError, TableError, InputNotFoundError, BundleError, RunFolderError, RequestError) as error:
+    except TableError as error:
+        # A night's output is kept in logs: the ids that a table's errors quote have no place there.
+        where = error.place.replace(str(error.path), "the labels table") if deidentify else error.place
+        leave(Exit.WRONG_USAGE, f"{where}: {withheld(error.problem)}")
+    except InputNotFoundError as error:
+        leave(Exit.WRONG_USAGE, "An input does not exist: check their names." if deidentify else error)
+    except (ConfigError, BundleError, RunFolderError, RequestError) as error:
         leave(Exit.WRONG_USAGE, error)
     except FolderHeldError as error:
         leave(Exit.FOLDER_HELD, error)
     except LedgerError as error:
         leave(Exit.COULD_NOT_FINISH, error)
     except OSError as error:
-        where = f" ({os.fsdecode(error.filename)})" if error.filename else ""
+        where = f" ({shown})" if (shown := own_path(error, out)) else ""
         leave(
             Exit.COULD_NOT_FINISH,
             f"{error.strerror or error}{where}. Mend that and start the same command again: it goes on.",

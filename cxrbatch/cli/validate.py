@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrbatch.cli.exits import Exit, leave
+from cxrbatch.cli.privacy import keep_private
 
 if TYPE_CHECKING:
     from cxrbatch.validation.run import Validated
@@ -66,7 +67,9 @@ def validate(
     columns = None if subgroups is None else tuple(n.strip() for n in subgroups.split(",") if n.strip())
     options = Options(rounds, seed, prevalence, Targets(sensitivity, specificity), tune_fraction, columns)
     try:
-        settings = load_config(config).report_settings()
+        site = load_config(config)
+        keep_private(site.patient_data.umask)
+        settings = site.report_settings()
         validated = hold_against(scores, labels, out, options, model, settings)
     except (ConfigError, TableError, ValidationError, BundleError, RunJsonError, LedgerError) as error:
         leave(Exit.WRONG_USAGE, error)

@@ -13,7 +13,8 @@ from pathlib import Path
 class TableError(ValueError):
     """A table the user gave cannot be used as it is (wrong usage: exit code 2).
 
-    `path`, `line` (1-based, the header included) and `column` say where, as far as that makes sense.
+    `path`, `line` (1-based, the header included) and `column` say where, as far as that makes sense, and
+    `place` says it in words; `problem` may quote cells.
     """
 
     def __init__(self, path: Path, problem: str, line: int | None = None, column: str | None = None) -> None:
@@ -23,6 +24,7 @@ class TableError(ValueError):
             place += f", line {line}"
         if column is not None:
             place += f", column {column!r}"
+        self.place, self.problem = place, problem
         super().__init__(f"{place}: {problem}")
 
 

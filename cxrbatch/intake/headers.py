@@ -23,6 +23,8 @@ class ScreeningFacts:
     view: ViewEvidence = NO_VIEW
     presentation_intent: str = ""
     conversion_type: str = ""
+    burned_in: str = ""
+    """BurnedInAnnotation (0028,0301): YES, NO or blank."""
     image_type: tuple[str, ...] = ()
     descriptions: tuple[tuple[str, str], ...] = ()
     """Free texts that are not blank, as (where, text); `where` names the element and its tag."""
@@ -63,7 +65,15 @@ _KEYWORDS = (
     *("AccessionNumber", "StudyDate", "StudyTime", "Modality", "InstitutionName"),
     *("PatientID", "PatientName", "PatientSex", "PatientBirthDate", "PatientAge"),
     *("BodyPartExamined", "AnatomicRegionSequence", "ViewPosition", "ViewCodeSequence", "PatientOrientation"),
-    *("PresentationIntentType", "ConversionType", "ImageType", "NumberOfFrames", "Rows", "Columns"),
+    *(
+        "PresentationIntentType",
+        "ConversionType",
+        "BurnedInAnnotation",
+        "ImageType",
+        "NumberOfFrames",
+        "Rows",
+        "Columns",
+    ),
     *_DESCRIPTIONS,
     *_MAKERS,
     *_EXPOSURE,
@@ -96,6 +106,7 @@ def _facts(header: DicomHeader) -> ScreeningFacts:
         view=find_view(position, elements.codes("ViewCodeSequence"), elements.texts("PatientOrientation")),
         presentation_intent=elements.text("PresentationIntentType").upper(),
         conversion_type=elements.text("ConversionType").upper(),
+        burned_in=elements.text("BurnedInAnnotation").upper(),
         image_type=tuple(value.upper() for value in elements.texts("ImageType")),
         descriptions=_present(elements, _DESCRIPTIONS),
         makers=_present(elements, _MAKERS),

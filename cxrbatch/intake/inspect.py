@@ -14,7 +14,7 @@ from cxrbatch.intake.headers import read_header
 from cxrbatch.intake.quiet import quiet_decoders
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import Candidate, Ignored, Rejection, SourceFile
-from cxrbatch.intake.screening import notes, screen
+from cxrbatch.intake.screening import burned_in_notes, notes, screen
 
 
 def inspect(source: SourceFile) -> Candidate | Rejection | Ignored:
@@ -60,4 +60,6 @@ def _inspect(source: SourceFile) -> Candidate | Rejection | Ignored:
     verdict = screen(header, facts)
     if verdict is not None:
         return Rejection(source, verdict.reason, verdict.detail, header)
-    return Candidate(source, replace(header, notes=notes(header, facts)))
+    burned_in = burned_in_notes(facts)
+    about = (*notes(header, facts), *burned_in)
+    return Candidate(source, replace(header, may_be_burned_in=bool(burned_in), notes=about))

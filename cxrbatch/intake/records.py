@@ -77,6 +77,8 @@ class ImageHeader:
     institution: str = ""
     transfer_syntax: str = ""
     patient: Patient = Patient()
+    may_be_burned_in: bool = False
+    """Whether the pixels may hold text, such as a name: the header says so, or such images often do."""
     notes: tuple[str, ...] = ()
     """Sentences for the reader of the report, e.g. that the view is unknown."""
 

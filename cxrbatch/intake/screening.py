@@ -71,6 +71,29 @@ def notes(header: ImageHeader, facts: ScreeningFacts) -> tuple[str, ...]:
     return tuple(found)
 
 
+def burned_in_notes(facts: ScreeningFacts) -> tuple[str, ...]:
+    """What the reader should know of text in the pixels."""
+    why = why_burned_in(facts)
+    return (f"The pixels may hold a name or other text: {why}.",) if why else ()
+
+
+def why_burned_in(facts: ScreeningFacts) -> str:
+    """Why text may be burned into the pixels, such as a patient's name; blank where nothing speaks for it.
+
+    The header's own word counts (PS3.3, C.7.6.1.1.2). Without one, secondary captures and digitised films
+    are suspected: screens show names, and films were exposed with a name in a corner.
+    """
+    if facts.burned_in == "YES":
+        return "BurnedInAnnotation (0028,0301) is 'YES'"
+    if facts.burned_in == "NO":
+        return ""
+    if facts.sop_class in sop_classes.SECONDARY_CAPTURE:
+        return "it is a secondary capture, and BurnedInAnnotation (0028,0301) is not 'NO'"
+    if facts.modality in modalities.CAPTURE or facts.modality == "RG" or facts.conversion_type:
+        return "it is a digitised or captured picture, and BurnedInAnnotation (0028,0301) is not 'NO'"
+    return ""
+
+
 def _may_hold_radiograph(sop_class: str) -> bool:
     return sop_class in sop_classes.RADIOGRAPH or sop_class in sop_classes.SECONDARY_CAPTURE
 

@@ -6,13 +6,21 @@ import hashlib
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from cxrbatch.intake.records import Candidate, FileKind, Study
 
 
-def group(candidates: Iterable[Candidate], by: Literal["study", "folder"] = "study") -> list[Study]:
+def _sha256(named: bytes) -> str:
+    return hashlib.sha256(named).hexdigest()
+
+
+def group(
+    candidates: Iterable[Candidate],
+    by: Literal["study", "folder"] = "study",
+    digest: Callable[[bytes], str] = _sha256,
+) -> list[Study]:
     """Studies in the order of their keys, the images of each in the order of their paths' bytes.
 
     DICOM images belong together by StudyInstanceUID; one without is a study of its own. So is a PNG or
@@ -20,7 +28,7 @@ def group(candidates: Iterable[Candidate], by: Literal["study", "folder"] = "stu
     """
     members: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
-        members[study_key(candidate, by)].append(candidate)
+        members[study_key(candidate, by, digest)].append(candidate)
     return [_study(key, members[key]) for key in sorted(members)]
 
 
@@ -29,8 +37,12 @@ def _study(key: str, images: list[Candidate]) -> Study:
     return Study(key, ordered[0].header.study_uid, ordered)
 
 
-def study_key(candidate: Candidate, by: Literal["study", "folder"] = "study") -> str:
-    """20 hex digits that name a study: the start of the SHA-256 of its UID, or else of its path."""
+def study_key(
+    candidate: Candidate,
+    by: Literal["study", "folder"] = "study",
+    digest: Callable[[bytes], str] = _sha256,
+) -> str:
+    """20 hex digits that name a study: the start of the digest of its UID, or else of its path."""
     path = os.fsencode(candidate.source.path)
     if candidate.header.study_uid:
         named = b"uid:" + os.fsencode(candidate.header.study_uid)
@@ -38,7 +50,7 @@ def study_key(candidate: Candidate, by: Literal["study", "folder"] = "study") ->
         named = b"folder:" + path.rpartition(b"/")[0]
     else:
         named = b"file:" + path
-    return hashlib.sha256(named).hexdigest()[:20]
+    return digest(named)[:20]
 
 
 def percent_encode(path: str) -> str:

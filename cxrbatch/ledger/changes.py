@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cxrbatch.intake.records import SourceFile
@@ -26,12 +26,17 @@ def file_digest(path: str) -> str:
 
 
 def new_or_changed(
-    ledger: Ledger, sources: Iterable[SourceFile], *, verify: bool = False
+    ledger: Ledger,
+    sources: Iterable[SourceFile],
+    *,
+    verify: bool = False,
+    digest: Callable[[str], str] = file_digest,
 ) -> list[SourceFile]:
     """The files that are to be looked at: those the ledger does not know as they are now.
 
     Size, modification time and inode decide; where they differ the content is digested and compared,
-    and a file that only was touched is noted as such. With `verify` every content is digested.
+    and a file that only was touched is noted as such. With `verify` every content is digested. `digest`
+    tells the digest of a path as the ledger keeps it.
     """
     known = ledger.known_files()
     wanted = []
@@ -40,19 +45,19 @@ def new_or_changed(
         if before is None:
             wanted.append(source)
         elif before.source != source or verify:
-            if _same_bytes(before, source):
+            if _same_bytes(before, source, digest):
                 ledger.touch(source)
             else:
                 wanted.append(source)
     return wanted
 
 
-def _same_bytes(before: KnownFile, source: SourceFile) -> bool:
+def _same_bytes(before: KnownFile, source: SourceFile, digest: Callable[[str], str]) -> bool:
     if not before.sha256:  # screened by its header alone, its content was never digested
         return before.source == source
     if before.source.size != source.size:
         return False
     try:
-        return file_digest(source.path) == before.sha256
+        return digest(source.path) == before.sha256
     except OSError:
         return False

@@ -6,7 +6,7 @@ from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 
 def display_jpeg(pixels: NDArray[np.uint16], longest: int = 1024, quality: int = 90) -> bytes:
@@ -24,4 +24,18 @@ def display_jpeg(pixels: NDArray[np.uint16], longest: int = 1024, quality: int =
         image = image.resize(size, Image.Resampling.BOX)
     buffer = BytesIO()
     image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def left_out_jpeg(rows: int, columns: int, longest: int = 1024) -> bytes:
+    """What is shown in place of a film of this size whose pixels must not be: black, and saying so."""
+    scale = min(1.0, longest / max(rows, columns))
+    image = Image.new("L", (max(1, round(columns * scale)), max(1, round(rows * scale))))
+    words = "Picture left out: text may be\nburned into its pixels."
+    middle = (image.width / 2, image.height / 2)
+    ImageDraw.Draw(image).multiline_text(
+        middle, words, fill=160, anchor="mm", align="center", font_size=max(8, image.width / 24)
+    )
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()

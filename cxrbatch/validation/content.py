@@ -158,7 +158,7 @@ def _known(
     """What the program can say on the topics of the checklist."""
     flow = account.cohort.flow
     facts = {
-        "data_source": f"{inputs.scores.name} and {inputs.labels.path.name}; SHA-256 under Provenance. "
+        "data_source": f"{inputs.scores.name} and {inputs.labels_name}; SHA-256 under Provenance. "
         "Their origin: to be provided",
         "participants": f"{flow.rows_scored} rows scored, {flow.rows_labels} labelled, {flow.matched} "
         f"matched, {metrics.n_patients} patients; see Cohort flow",

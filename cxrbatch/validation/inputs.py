@@ -53,6 +53,13 @@ class Inputs:
     labels: Labels
     model: Model | None
     run: Path | None = None
+    hidden: bool = False
+    """Whether paths are left out of what is written (``--deidentify``)."""
+
+    @property
+    def labels_name(self) -> str:
+        """What the labels table is called in the report."""
+        return "the labels table" if self.hidden else self.labels.path.name
 
     def not_scored(self) -> dict[str, int] | None:
         """By reason, the files of the run that have no score; None without a run."""
@@ -66,8 +73,14 @@ class Inputs:
         card = None if self.model is None else self.model.card
         return {
             "cxrbatch": __version__,
-            "scores": {"file": str(self.scores), "sha256": file_digest(self.scores)},
-            "labels": {"file": str(self.labels.path), "sha256": file_digest(self.labels.path)},
+            "scores": {
+                "file": self.scores.name if self.hidden else str(self.scores),
+                "sha256": file_digest(self.scores),
+            },
+            "labels": {
+                "file": self.labels_name if self.hidden else str(self.labels.path),
+                "sha256": file_digest(self.labels.path),
+            },
             "bundle": None
             if self.model is None or card is None
             else {"name": card.name, "version": card.version, "sha256": self.model.sha256},

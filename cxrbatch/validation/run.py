@@ -88,16 +88,24 @@ def validate(
 
 
 def validate_night(
-    run: Path, ledger: Ledger, labels: Labels, model: Model, settings: ReportSettings
+    run: Path,
+    ledger: Ledger,
+    labels: Labels,
+    model: Model,
+    settings: ReportSettings,
+    *,
+    hidden: bool = False,
 ) -> Validated | None:
     """The ``validation/`` of a run whose tables are written; None when nothing was scored.
+
+    With `hidden` (a de-identified run) the report names neither files nor patients.
 
     Raises:
         LabelsError: no label matches a scored image, or one matches two.
     """
     if not ledger.file_states()["scored"]:
         return None
-    inputs = Inputs(run / layout.SCORES, labels, model, run)
+    inputs = Inputs(run / layout.SCORES, labels, model, run, hidden)
     return _validate(inputs, ledger, run / layout.VALIDATION, None, settings)
 
 
@@ -133,6 +141,8 @@ def _validate(
     metrics = _evaluate(cohort, inputs.model, options, tuning)
     account = CohortAccount(cohort, tuning, inputs.not_scored(), inputs.labels.unknown_findings)
     overlap = overlap_dict(account, _overlap(account, inputs.model))
+    if inputs.hidden and "examples" in overlap:
+        overlap["examples"] = ["patients not named: the run is de-identified"]
     alarmed = [*alarms(metrics, overlap), *_model_alarms(cohort, inputs.model)]
     noted = notices(metrics, overlap, account)
     found = metrics.to_dict() | {

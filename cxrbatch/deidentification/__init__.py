@@ -1,0 +1,1 @@
+"""Pseudonyms in place of whatever says who a patient is (``--deidentify``)."""
