@@ -58,19 +58,20 @@ class _Model:
 
     label: str | None
     bundle: Bundle | None
+    in_table: bool
+    """The table itself says so; otherwise the command line does."""
 
     def to_dict(self) -> dict[str, Any]:
-        if self.bundle is not None:
-            card = self.bundle.card
-            return {"label": self.label, "name": card.name, "version": card.version} | {
-                "sha256": self.bundle.sha256,
-                "thresholds_method": card.thresholds_method,
-            }
         if self.label is None:
-            return {"label": None, "name": None, "version": None, "sha256": None}
+            return dict.fromkeys(("label", "name", "version", "sha256", "identified_by"))
         name, _, rest = self.label.partition(" ")
         version, _, digest = rest.rpartition(" ")
-        return {"label": self.label, "name": name, "version": version, "sha256": digest}
+        result = {"label": self.label, "name": name, "version": version, "sha256": digest}
+        result["identified_by"] = "table" if self.in_table else "command line"
+        if self.bundle is not None:
+            result["sha256"] = self.bundle.sha256
+            result["thresholds_method"] = self.bundle.card.thresholds_method
+        return result
 
     def thresholds(self, findings: tuple[str, ...]) -> dict[str, float]:
         """The bundle's, under the names of `findings`."""
@@ -150,7 +151,7 @@ def _digest(path: Path) -> str:
 def _model(table: ProbabilityTable, name: str | None, option: str) -> _Model:
     label = _label(table)
     if name is None:
-        return _Model(label, None)
+        return _Model(label, None, in_table=label is not None)
     bundle = open_bundle(name)
     own = bundle_label(bundle.card, bundle.sha256)
     if label is not None and label != own:
@@ -158,7 +159,7 @@ def _model(table: ProbabilityTable, name: str | None, option: str) -> _Model:
             f"holds scores of {label!r}, but {option} is {own!r}; its thresholds are those of another model"
         )
         raise TableError(table.path, problem, column="bundle")
-    return _Model(own if label is None else label, bundle)
+    return _Model(own, bundle, in_table=label is not None)
 
 
 def _label(table: ProbabilityTable) -> str | None:

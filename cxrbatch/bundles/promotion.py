@@ -48,6 +48,8 @@ class Evidence:
     digest: str
     file: str
     unchecked: tuple[str, ...] = ()
+    stated: tuple[str, ...] = ()
+    """Models (A, B) whose bundle only the command line of `compare` named, not the table of scores."""
 
 
 def promote(
@@ -105,8 +107,8 @@ def objection(bundle: Bundle, against: Bundle, evidence: Evidence | None) -> str
         name = f"{expected.card.name} {expected.card.version} ({expected.sha256[:_DIGITS]})"
         if not digest:
             return (
-                f"The verdict does not say which bundle its scores {letter} are from: compare scores.csv of "
-                "two runs, or give `cxrbatch compare` --model-a and --model-b."
+                f"The verdict does not say which bundle its scores {letter} are from: compare the "
+                "scores.csv of two runs, or give `cxrbatch compare` --model-a and --model-b."
             )
         if len(digest) < _DIGITS or not expected.sha256.startswith(digest):
             return f"The verdict's model {letter} is {digest[:_DIGITS]}, not {name}."
@@ -181,6 +183,7 @@ def _told(evidence: Evidence) -> dict[str, Any]:
         "digest": evidence.digest,
         "file": evidence.file,
         "inputs_not_rechecked": list(evidence.unchecked),
+        "bundles_named_by_command_line": list(evidence.stated),
     }
 
 

@@ -94,4 +94,7 @@ def _evidence(path: Path) -> Evidence:
         digest=content["digest"],
         file=str(path.resolve()),
         unchecked=tuple(gone),
+        stated=tuple(
+            letter.upper() for letter, model in content["models"].items() if model["identified_by"] != "table"
+        ),
     )

@@ -127,6 +127,7 @@ def test_a_run_folder_names_its_bundle(run, cohort):
         "name": "net",
         "version": "b",
         "sha256": "0123456789ab",
+        "identified_by": "table",
     }
 
 
@@ -171,6 +172,7 @@ def test_stored_thresholds_are_the_operating_points(run, cohort):
     assert point["threshold_b_chosen"] == "given"
     assert point["threshold_a_chosen"].startswith("youden")
     assert content["models"]["b"]["sha256"] == bundle.sha256
+    assert content["models"]["b"]["identified_by"] == "command line"
 
 
 @pytest.mark.parametrize("margin", ["0", "-0.1", "0.5", "nan"])

@@ -71,6 +71,7 @@ def test_a_passing_verdict_makes_the_new_model_current(site: tuple[Path, Bundle,
     digest = json.loads((folder / "verdict/verdict.json").read_text())["digest"]
     assert line["verdict"]["digest"] == digest
     assert line["verdict"]["inputs_not_rechecked"] == []
+    assert line["verdict"]["bundles_named_by_command_line"] == []
 
 
 def test_without_a_verdict_it_is_refused_with_5(site: tuple[Path, Bundle, Bundle]) -> None:

@@ -82,8 +82,9 @@ def verdict():
         "bootstrap": {"rounds": 2000, "seed": 5, "clusters": 200, "rounds_left_out": 0},
         "warnings": ["Alarm: A gives every image the same score: Mass", "Only 20 patients."],
         "models": {
-            "a": {"label": "old 1 0123456789ab", "name": "old", "version": "1", "sha256": "0123456789ab"},
-            "b": {"label": None, "name": None, "version": None, "sha256": None},
+            "a": {"label": "old 1 0123456789ab", "name": "old", "version": "1", "sha256": "0123456789ab"}
+            | {"identified_by": "command line"},
+            "b": dict.fromkeys(("label", "name", "version", "sha256", "identified_by")),
         },
         "inputs": {name: {"path": f"/x/{name}.csv", "sha256": "ab" * 32} for name in ("scores_a", "scores_b")}
         | {"labels": {"path": "/x/<b>labels.csv", "sha256": "cd" * 32}},
@@ -117,7 +118,7 @@ def test_page_one_holds_verdict_rule_figures_and_forest(verdict, tmp_path):
         "5,228 patients would.",
         "First sentence.",
         "Alarm: A gives every image the same score: Mass",
-        "old 1 0123456789ab",
+        "old 1 0123456789ab (named on the command line, not in the table)",
         "not named in its table",
         "-0.0100, 95% interval -0.0300 to +0.0100",
         "no finding has a veto",
