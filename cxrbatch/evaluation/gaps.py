@@ -15,6 +15,8 @@ from cxrbatch.evaluation.bootstrap import WeightedAuroc, drawn_weights, variance
 from cxrbatch.evaluation.intervals import Interval, t_quantile
 
 MEASURES = ("auroc", "tpr", "fpr")
+MINIMUM_CLASS = 10
+"""Below so many images of a class no figure is shown: it would say more about chance than about the group."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class GroupFigures:
     fpr: float | None
     patients: tuple[int, int]
     """With a positive, and with a negative image."""
+    judged: tuple[int, int] = (0, 0)
+    """The same among the images on which the rates are judged."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,22 @@ class Part:
     def figures(self) -> GroupFigures:
         area = float(auroc(self.truth, self.score)[0])
         tpr, fpr = self._rate(1), self._rate(0)
-        patients = tuple(len(np.unique(self.patient[self.truth == label])) for label in (1, 0))
-        return GroupFigures(None if math.isnan(area) else area, tpr, fpr, (patients[0], patients[1]))
+        everyone = np.ones(len(self.truth), dtype=bool)
+        return GroupFigures(
+            None if math.isnan(area) else area,
+            tpr,
+            fpr,
+            self._patients(everyone),
+            self._patients(self.judged),
+        )
+
+    def _patients(self, images: NDArray[np.bool_]) -> tuple[int, int]:
+        positive, negative = (len(np.unique(self.patient[images & (self.truth == c)])) for c in (1, 0))
+        return positive, negative
 
     def _rate(self, label: int) -> float | None:
         of = self.judged & (self.truth == label)
-        if self.threshold is None or not of.any():
+        if self.threshold is None or of.sum() < MINIMUM_CLASS:
             return None
         return float(np.mean(self.score[of] >= self.threshold))
 
@@ -112,7 +126,8 @@ def gap(group: GroupFigures, rest: GroupFigures, measure: int, rounds: Floats) -
     if ours in (0.0, 1.0) or theirs in (0.0, 1.0):
         return Gap(difference, None, "no interval: 0 or 1 in one of the two parts")
     classes = {"auroc": (0, 1), "tpr": (0,), "fpr": (1,)}[name]
-    fewest = min(part.patients[c] for part in (group, rest) for c in classes)
+    counts = [part.patients if name == "auroc" else part.judged for part in (group, rest)]
+    fewest = min(count[c] for count in counts for c in classes)
     spread = variance(rounds)
     if fewest < 2 or math.isnan(spread):
         return Gap(difference, None, "no interval: fewer than two patients in a class")

@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 
 from cxrbatch.evaluation.auroc import Floats
 from cxrbatch.evaluation.delong import delong
-from cxrbatch.evaluation.gaps import MEASURES, GroupFigures, Part, bootstrap_figures, gap
+from cxrbatch.evaluation.gaps import MEASURES, MINIMUM_CLASS, GroupFigures, Part, bootstrap_figures, gap
 from cxrbatch.evaluation.groupings import Grouping, groupings
 from cxrbatch.evaluation.intervals import logit_interval
 
 Subgroups = dict[str, dict[str, Any]]
 
 MINIMUM_IMAGES = 30
-MINIMUM_CLASS = 10
-"""Below these no figure is shown: it would say more about chance than about the group."""
+"""A smaller group shows no figure."""
 
 CAUTION = (
     "Groups differ in prevalence, severity and how films are taken, so a gap is not by itself the model's "

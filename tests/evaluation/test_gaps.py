@@ -61,6 +61,18 @@ def test_a_rate_of_one_has_a_gap_and_no_interval():
     assert "no interval" in found.reason
 
 
+def test_rates_of_few_judged_images_are_not_shown():
+    rng = np.random.default_rng(0)
+    y = np.repeat([1.0, 0.0], [20, 200])
+    judged = np.ones(220, dtype=bool)
+    judged[9:20] = False  # nine positives are left to judge the rate
+    found = Part(y, rng.random(220), np.arange(220), 0.5, judged).figures()
+    assert found.auroc is not None
+    assert found.tpr is None
+    assert found.fpr is not None
+    assert (found.patients, found.judged) == ((20, 200), (9, 200))
+
+
 def simulate(rng: np.random.Generator, lift_f: float, shift_f: float) -> dict:
     """240 patients of two images; the signal and the level of the scores may differ for F."""
     patient = np.repeat(np.arange(240), 2)
