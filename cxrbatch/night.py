@@ -283,11 +283,12 @@ class Night:
         settings = self._request.reports
         rows = worklist_rows(self._ledger, self._bundle.card, settings.acute)
         written = self._account("finished")
+        # Before the pages, which print the digest of this line, and with it anchor all lines before it.
+        written["audit_log"] = {"newest_line_sha256": self._note("finished", counts=written["counts"])}
         write_night_pages(self._folder.path, self._ledger, rows, self._facts, settings, written)
         self._ledger.record_fact("finished", written["finished"])
         self._ledger.commit()
         write_run_json(self._folder.path, written)
-        self._note("finished", counts=written["counts"])
         return self._summary()
 
     @property
@@ -354,10 +355,10 @@ class Night:
         counts = Counts.of(self._ledger, self._left_out)
         return account(self._folder, state, self._bundle.card, self._bundle.sha256, counts, self._seconds)
 
-    def _note(self, event: str, **facts: Any) -> None:
-        """A line in audit.jsonl."""
+    def _note(self, event: str, **facts: Any) -> str:
+        """A line in audit.jsonl, and its digest."""
         about = {"version": __version__, "run_id": self._folder.run_id, **self._settings(), **facts}
-        append_event(self._folder.path, event, about)
+        return append_event(self._folder.path, event, about)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

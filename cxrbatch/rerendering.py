@@ -47,10 +47,12 @@ def report(run: Path, settings: ReportSettings, workers: int | None = None) -> S
         failed = folder.ledger.report_errors()
         written["report_errors"] = failed
         written["counts"]["reports_failed"] = len(failed)
+        # Before the pages, which print its digest.
+        reported = {"version": __version__, "reports_failed": len(failed)}
+        written["audit_log"] = {"newest_line_sha256": append_event(folder.path, "reported", reported)}
         rows = worklist_rows(folder.ledger, card, settings.acute)
         write_night_pages(folder.path, folder.ledger, rows, facts, settings, written)
         write_run_json(folder.path, written)
-        append_event(folder.path, "reported", {"version": __version__, "reports_failed": len(failed)})
     finally:
         folder.close()
     return Summary(3 if failed else 0, f"Rendered {len(rows)} reports, {len(failed)} failed.")

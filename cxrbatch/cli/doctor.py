@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cxrbatch.cli.exits import Exit, leave
+
 if TYPE_CHECKING:
     from cxrbatch.doctor.examination import Finding
 
@@ -18,11 +20,22 @@ def doctor(
         Path | None, typer.Option(help="cxrbatch.toml.", envvar="CXRBATCH_CONFIG", show_envvar=True)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    verify_audit: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Only check the audit log of this run folder.")
+    ] = None,
+    expect: Annotated[
+        str, typer.Option(metavar="SHA256", help="With --verify-audit: the digest that audit.pdf shows.")
+    ] = "",
 ) -> None:
     """Check the installation: packages, codecs, fonts, PDF, GPU, model, output folder.
 
     One line a check. Exit code 0 if there is no problem, else 1.
     """
+    if verify_audit is not None:
+        _verify_audit(verify_audit, expect)
+        return
+    if expect:
+        leave(Exit.WRONG_USAGE, "--expect is for --verify-audit.")
     from cxrbatch.doctor.examination import examine
     from cxrbatch.doctor.outcome import Level, Subject
 
@@ -38,6 +51,25 @@ def doctor(
         typer.echo(f"{problems} problem{'s' * (problems != 1)} found." if problems else "No problem found.")
     if problems:
         raise typer.Exit(1)
+
+
+def _verify_audit(run: Path, expect: str) -> None:
+    """Tell whether a run's audit log is whole."""
+    from cxrbatch.ledger.audit_check import check_audit_log
+
+    try:
+        found = check_audit_log(run, expect)
+    except ValueError as error:
+        leave(Exit.WRONG_USAGE, f"--expect: {error}")
+    except OSError as error:
+        leave(Exit.COULD_NOT_FINISH, f"The audit log of {run} cannot be read: {error.strerror}.")
+    for remark in found.remarks:
+        typer.echo(f"note     {remark}")
+    for problem in found.problems:
+        typer.echo(f"problem  {problem}")
+    if found.problems:
+        raise typer.Exit(1)
+    typer.echo(f"ok       {found.lines} lines, each follows the one before it. The newest is {found.newest}.")
 
 
 def _model_of(config: Path | None) -> str:
