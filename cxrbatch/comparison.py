@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import platform
 from collections.abc import Mapping
@@ -17,6 +15,7 @@ import numpy as np
 
 from cxrbatch import __version__
 from cxrbatch.bundles.bundle import Bundle, open_bundle
+from cxrbatch.csv_cells import csv_bytes, frame_bytes
 from cxrbatch.evaluation.comparison import Comparison, compare
 from cxrbatch.evaluation.comparison_content import to_dict
 from cxrbatch.evaluation.comparison_table import to_frame
@@ -132,7 +131,7 @@ def _write(
     out.mkdir(parents=True, exist_ok=True)
     # The verdict comes last: where it stands, everything else is there too.
     (out / VERDICT_FILE).unlink(missing_ok=True)
-    write_atomic(out / "comparison.csv", to_frame(result).to_csv(index=False).encode())
+    write_atomic(out / "comparison.csv", frame_bytes(to_frame(result)))
     write_atomic(out / "left_out.csv", _left_out_table(cohort))
     text = sealed(content)
     write_comparison(out, json.loads(text), settings)
@@ -208,16 +207,13 @@ def _flow(cohort: PairedCohort) -> dict[str, Any]:
 
 def _left_out_table(cohort: PairedCohort) -> bytes:
     """Every image that is left out: its id, the table it stands in, and why."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("id", "table", "reason"))
     left = cohort.left_out
-    for ids, table, reason in (
+    groups = (
         (left.only_a, "A", "not scored by B"),
         (left.only_b, "B", "not scored by A"),
         (left.unlabelled_a, "A", "no label"),
         (left.unlabelled_b, "B", "no label"),
         (left.unscored_labels, "labels", "scored by neither"),
-    ):
-        writer.writerows((each, table, reason) for each in ids)
-    return text.getvalue().encode("utf-8", errors="replace")
+    )
+    rows = [(each, table, reason) for ids, table, reason in groups for each in ids]
+    return csv_bytes(("id", "table", "reason"), rows)

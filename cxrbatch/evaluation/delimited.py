@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cxrbatch.csv_cells import original
+
 
 class TableError(ValueError):
     """A table the user gave cannot be used as it is (wrong usage: exit code 2).
@@ -50,7 +52,8 @@ def read_delimited(path: Path, error: type[TableError] = TableError) -> Delimite
     """Read a UTF-8 table (with or without a byte order mark) separated by commas, semicolons or tabs.
 
     The separator is the one that the header has most of. Blank lines are skipped, and so are columns without
-    a name: NIH's own table has one at its end, a data frame's index is one at the beginning. Raises `error`
+    a name: NIH's own table has one at its end, a data frame's index is one at the beginning. The apostrophe
+    that cxrbatch puts before what a spreadsheet would run (`csv_cells`) is taken off again. Raises `error`
     for a file that is missing, empty or not UTF-8, a name that occurs twice in the header (compared as `fold`
     does), a row with more or fewer cells than the header, broken quotes, and a table without rows.
     """
@@ -64,7 +67,7 @@ def read_delimited(path: Path, error: type[TableError] = TableError) -> Delimite
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                records.append((begins, tuple(cell.strip() for cell in cells)))
+                records.append((begins, tuple(original(cell).strip() for cell in cells)))
             begins = reader.line_num + 1
     except csv.Error as problem:
         raise error(path, f"cannot be read as a table ({problem}); check the quotes", begins) from None

@@ -54,13 +54,19 @@ def study_key(
 
 
 def percent_encode(path: str) -> str:
-    """A path as valid Unicode text: bytes that are no UTF-8 become ``%XX`` (contract 3.3).
+    """A path as valid Unicode text on one line: bytes that are no UTF-8 become ``%XX`` (contract 3.3).
 
-    A ``%`` of the path itself is encoded only where two hex digits follow it, so that it reads as an
-    escape; any other path stays as it is. `percent_decode` gives back the same path.
+    So do control characters: a line break or an ANSI escape in a file's name must not forge a line of a
+    log, or take hold of the terminal on which a table is looked at. A ``%`` of the path itself is encoded
+    only where two hex digits follow it, so that it reads as an escape; any other path stays as it is.
+    `percent_decode` gives back the same path.
     """
     text = re.sub(r"%(?=[0-9A-Fa-f]{2})", "%25", path)
-    return re.sub("[\udc80-\udcff]", lambda match: f"%{ord(match[0]) - 0xDC00:02X}", text)
+    return _UNPRINTABLE.sub(lambda match: "".join(f"%{byte:02X}" for byte in os.fsencode(match[0])), text)
+
+
+# C0 and C1 controls, DEL, line and paragraph separators, bidirectional overrides, and PEP 383's surrogates.
+_UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\udc80-\udcff]")
 
 
 def percent_decode(text: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
 from cxrbatch.bundles.card import Card
+from cxrbatch.csv_cells import csv_bytes
 from cxrbatch.intake.studies import percent_encode
 from cxrbatch.ledger import layout
 from cxrbatch.ledger.atomic import write_atomic
@@ -62,7 +61,7 @@ def write_calibrated(run: Path, studies: Iterable[StudyRecord], card: Card, labe
 
 def write_studies(run: Path, studies: Iterable[StudyRecord], card: Card, label: str) -> None:
     """``studies.csv``: a row for each study in the order given (most urgent first), highest probabilities."""
-    rows = []
+    rows: list[list[str | float]] = []
     for study in studies:
         first = study.images[0].header
         highest = dict(zip(card.findings, study.highest, strict=True))
@@ -75,20 +74,20 @@ def write_studies(run: Path, studies: Iterable[StudyRecord], card: Card, label: 
                 first.patient.id,
                 first.accession,
                 first.study_date,
-                str(len(study.images)),
+                len(study.images),
                 "|".join(flagged),
                 label,
                 " ".join(notes),
                 *map(_number, highest.values()),
             ]
         )
-    _write_csv(run / layout.STUDIES, (*STUDY_COLUMNS, *card.findings), rows)
+    write_atomic(run / layout.STUDIES, csv_bytes((*STUDY_COLUMNS, *card.findings), rows))
 
 
 def write_rejected(run: Path, rejected: Iterable[RejectedFile]) -> None:
     """``rejected.csv``: what was not scored and why, sorted by path."""
     rows = [[percent_encode(file.path), str(file.reason), file.detail] for file in rejected]
-    _write_csv(run / layout.REJECTED, REJECTED_COLUMNS, rows)
+    write_atomic(run / layout.REJECTED, csv_bytes(REJECTED_COLUMNS, rows))
 
 
 def _write_image_table(
@@ -106,10 +105,10 @@ def _write_image_table(
         for study in studies
         for image in study.images
     ]
-    _write_csv(path, (*IMAGE_COLUMNS, *card.findings), rows)
+    write_atomic(path, csv_bytes((*IMAGE_COLUMNS, *card.findings), rows))
 
 
-def _image_cells(study: StudyRecord, image: ScoredImage, label: str) -> list[str]:
+def _image_cells(study: StudyRecord, image: ScoredImage, label: str) -> list[str | float]:
     return [
         study.key,
         study.uid,
@@ -123,14 +122,6 @@ def _image_cells(study: StudyRecord, image: ScoredImage, label: str) -> list[str
     ]
 
 
-def _number(value: float) -> str:
-    """The shortest decimal that is this float32: at least 6 significant digits, and no platform's whim."""
-    return f"{np.float32(value):.9g}"
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_atomic(path, text.getvalue().encode("utf-8", "backslashreplace"))
+def _number(value: float) -> float:
+    """As float32, which the table then shows in full: at least 6 significant digits."""
+    return float(np.float32(value))
