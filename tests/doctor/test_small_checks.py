@@ -32,12 +32,12 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     real = metadata.version
 
     def version(asked: str) -> str:
-        if asked == "pebble":
+        if asked == "tqdm":
             raise metadata.PackageNotFoundError(asked)
         return real(asked)
 
     monkeypatch.setattr(metadata, "version", version)
-    assert "pebble is missing" in packages.check(Subject()).message
+    assert "tqdm is missing" in packages.check(Subject()).message
 
 
 def test_an_installation_without_its_folders_is_a_problem(
