@@ -7,10 +7,12 @@ when this process is killed no worker finds more work: each notices within milli
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -232,6 +234,7 @@ def _work(pipe: Connection, initializer: Callable[..., object] | None, initargs:
     """A worker's life."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the main process decides when work ends
         signal.signal(number, signal.SIG_IGN)
+    _silence_libraries()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if initializer is not None:
         initializer(*initargs)
@@ -249,6 +252,12 @@ def _work(pipe: Connection, initializer: Callable[..., object] | None, initargs:
             pipe.send(outcome)
         except (TypeError, AttributeError, ValueError) as error:  # what cannot be pickled
             pipe.send((False, RuntimeError(f"{type(error).__name__}: {error}")))
+
+
+def _silence_libraries() -> None:
+    """What libraries say of a file or a page may quote patient data, and would go to the night's log."""
+    warnings.simplefilter("ignore")
+    logging.getLogger().addHandler(logging.NullHandler())  # else warnings go to stderr by default
 
 
 def _end_with_parent() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
+import warnings
 from typing import Annotated
 
 import typer
@@ -16,6 +18,7 @@ from cxrbatch import __version__
 from cxrbatch.cli import model
 from cxrbatch.cli.compare import compare
 from cxrbatch.cli.doctor import doctor
+from cxrbatch.cli.exits import Exit
 from cxrbatch.cli.report import report
 from cxrbatch.cli.sample import sample
 from cxrbatch.cli.score import score
@@ -50,16 +53,31 @@ def _common(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
-    )
-    # Only our own messages: libraries quote header values, which are patient data.
-    for library in ("pydicom", "weasyprint", "fontTools", "PIL", "matplotlib", "openvino"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)
+    _log_our_own_messages_only()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
+def _log_our_own_messages_only() -> None:
+    """Libraries quote header values, paths and page texts, which are patient data: none of them is heard."""
+    shown = logging.StreamHandler(sys.stderr)
+    shown.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    ours = logging.getLogger("cxrbatch")
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
+    ours.handlers = [shown]
+    logging.getLogger().addHandler(logging.NullHandler())  # else their warnings go to stderr by default
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for the processes that are started from here
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+
+
 def main() -> None:
     """Entry point of the console script."""
-    app()
+    try:
+        app()
+    except Exception as error:
+        # A defect. Its message may quote a path or a header, so only its kind and where it was are told.
+        print("".join(traceback.format_tb(error.__traceback__)), end="", file=sys.stderr)
+        print(f"cxrbatch: unexpected {type(error).__name__}; please report the lines above.", file=sys.stderr)
+        sys.exit(int(Exit.COULD_NOT_FINISH))

@@ -11,8 +11,6 @@ import typer
 from cxrbatch.cli.exits import Exit, leave
 from cxrbatch.cli.privacy import keep_private
 
-_NAMED = 5
-
 
 def compare(
     scores_a: Annotated[
@@ -68,9 +66,7 @@ def _tell(content: Mapping[str, Any], out: Path) -> None:
     lines = [f"{content['n_images']} images of {content['n_patients']} patients compared"]
     for name, part in content["cohort"]["left_out"].items():
         if part["count"]:
-            more = ", ..." if part["count"] > _NAMED else ""
-            examples = ", ".join(part["examples"][:_NAMED])
-            lines.append(f"{part['count']} {name.replace('_', ' ')}: {examples}{more}")
+            lines.append(f"{part['count']} {name.replace('_', ' ')}; see the report for their ids")
     for name, where in content["cohort"]["findings_left_out"].items():
         if where != "labels":
             lines.append(f"{name} is left out: only in {where}")

@@ -60,6 +60,7 @@ def validate(
     from cxrbatch.evaluation.thresholds import Targets
     from cxrbatch.ledger.run_json import RunJsonError
     from cxrbatch.ledger.schema import LedgerError
+    from cxrbatch.reporting.pdf import PdfError
     from cxrbatch.validation.inputs import Options
     from cxrbatch.validation.run import ValidationError
     from cxrbatch.validation.run import validate as hold_against
@@ -73,6 +74,8 @@ def validate(
         validated = hold_against(scores, labels, out, options, model, settings)
     except (ConfigError, TableError, ValidationError, BundleError, RunJsonError, LedgerError) as error:
         leave(Exit.WRONG_USAGE, error)
+    except PdfError as error:
+        leave(Exit.COULD_NOT_FINISH, error)
     except OSError as error:
         leave(Exit.COULD_NOT_FINISH, f"{error.filename or out} cannot be written: {error.strerror or error}")
     _tell(validated)
@@ -89,7 +92,11 @@ def _tell(validated: Validated) -> None:
         err=True,
     )
     for what, names in validated.account.examples():
-        typer.echo(f"{what}: {names}", err=True)
+        # Terminals are logged: ids of images and patients are named in the report only.
+        told = (
+            f"{names.partition(':')[0]}, see the report" if "labelled" in what or "scored" in what else names
+        )
+        typer.echo(f"{what}: {told}", err=True)
     for notice in validated.notices:
         typer.echo(notice, err=True)
     metrics = validated.metrics

@@ -174,7 +174,7 @@ def alarms(metrics: Metrics, overlap: Mapping[str, Any]) -> list[str]:
         found.append(
             f"The model was trained on patients of this cohort: {same + respelled} of "
             f"{overlap['cohort_patients']} patients ({'; '.join(parts)}), "
-            f"{overlap['images_of_these_patients']} images, such as {', '.join(overlap['examples'])}. "
+            f"{overlap['images_of_these_patients']} images; metrics.json names some under leak_check. "
             f"The figures below are too good; {rest}."
         )
     alike = [row.finding for row in metrics.findings if IDENTICAL in row.warnings]

@@ -59,7 +59,8 @@ def test_writes_metrics_that_agree_with_sklearn(done):
     for j, name in enumerate(("Mass", "Hernia")):
         expected = roc_auc_score(truth[:, j], scores[:, j])
         assert found["labels"][name]["auroc"] == pytest.approx(expected, abs=1e-12)
-    assert "scored, without labels: 20: 200.png" in result.output
+    assert "scored, without labels: 20, see the report" in result.output
+    assert "200.png" not in result.output  # ids of images are patient data, and terminals are logged
     assert found["cohort"]["scored_without_labels"]["count"] == 20
     assert set(found["subgroups"]) == {"sex"}
 
@@ -171,6 +172,20 @@ def test_tune_fraction_judges_on_other_patients(run, tables):
     assert found["cohort"]["tuning_part"]["patients"] == 30
     assert not found["labels"]["Mass"]["operating_point"]["chosen_on_the_data_judged_on"]
     assert "flatters" not in done.output
+
+
+@pytest.mark.parametrize("options", [[], ["--tune-fraction", "0.5"], ["--prevalence", "0"]])
+def test_two_images_make_a_report_and_no_number_up(run, tmp_path, options):
+    (tmp_path / "scores.csv").write_text('image,"<b>A/b</b>",Mass\n1.png,0.1,0.5\n2.png,0.2,0.6\n')
+    (tmp_path / "labels.csv").write_text('image,"<b>A/b</b>",Mass\n1.png,1,0\n2.png,0,0\n')
+    done = run(tmp_path / "scores.csv", tmp_path / "labels.csv", "--out", tmp_path / "out", *options)
+    assert done.exit_code == 0, done.output
+    mass = json.loads((tmp_path / "out/metrics.json").read_text())["labels"]["Mass"]
+    assert mass["auroc"] is None
+    assert "one class only" in mass["reason"]
+    page = (tmp_path / "out/validation.html").read_text()
+    assert "<b>A" not in page
+    assert "&lt;b&gt;A/b" in page
 
 
 @pytest.mark.parametrize(
