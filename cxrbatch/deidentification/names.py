@@ -14,7 +14,7 @@ from cxrbatch.deidentification.crosswalk import Crosswalk
 from cxrbatch.deidentification.free_text import withheld
 from cxrbatch.deidentification.header import pseudonymous
 from cxrbatch.deidentification.pseudonyms import Pseudonyms
-from cxrbatch.deidentification.site_key import site_key
+from cxrbatch.deidentification.site_key import require_outside, site_key
 from cxrbatch.intake.records import Candidate, SourceFile, Study
 from cxrbatch.intake.studies import percent_decode, percent_encode
 from cxrbatch.ledger.changes import file_digest
@@ -90,7 +90,7 @@ class KeyedNames(Names):
         Raises:
             RequestError: either cannot be used, or lies in the run folder.
         """
-        key = site_key(asked.key_file)
+        key = site_key(asked.key_file, run=run)
         crosswalk = asked.crosswalk
         if crosswalk is None:
             if key.file is None:
@@ -98,11 +98,7 @@ class KeyedNames(Names):
                     "--deidentify with a key from the environment: name [patient_data] crosswalk."
                 )
             crosswalk = key.file.with_name(f"{key.file.name}.crosswalk.db")
-        for what, path in (("site key file", key.file), ("crosswalk", crosswalk)):
-            if path is not None and _lies_in(path, run):
-                raise RequestError(
-                    f"The {what} must not lie in the run folder, whose readers it is kept from."
-                )
+        require_outside(crosswalk, run, "crosswalk")
         self.leaves_out_burned_in = not asked.allow_burned_in
         self._fingerprint = key.fingerprint
         self._pseudonyms = Pseudonyms(key.secret)
@@ -181,7 +177,3 @@ def open_names(asked: Deidentify | None, run: Path) -> Names:
         RequestError: the key or the crosswalk cannot be used.
     """
     return Names() if asked is None else KeyedNames(asked, run)
-
-
-def _lies_in(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())

@@ -36,13 +36,16 @@ class SiteKey:
         return hmac.new(self.secret, b"fingerprint", hashlib.sha256).hexdigest()[:12]
 
 
-def site_key(configured: Path | None, environment: Mapping[str, str] = os.environ) -> SiteKey:
+def site_key(
+    configured: Path | None, environment: Mapping[str, str] = os.environ, run: Path | None = None
+) -> SiteKey:
     """The key: of the environment, else of the file that the environment or cxrbatch.toml names.
 
     A file that does not exist is made, with a random key and mode 600.
 
     Raises:
-        RequestError: none is named; or the file can be read by others, is someone else's, or holds no key.
+        RequestError: none is named; or the file can be read by others, is someone else's, holds no key, or
+            lies in the folder `run`.
     """
     if text := environment.get(KEY, "").strip():
         return SiteKey(_checked(text, f"The environment variable {KEY}"))
@@ -53,6 +56,8 @@ def site_key(configured: Path | None, environment: Mapping[str, str] = os.enviro
             f"environment variable {KEY_FILE}."
         )
     path = Path(named).absolute()
+    if run is not None:
+        require_outside(path, run, "site key file")
     try:
         if not path.exists():
             _make(path)
@@ -72,6 +77,16 @@ def require_private(found: os.stat_result, what: str) -> None:
         raise RequestError(f"{what} belongs to another user: it has to be the user's who runs cxrbatch.")
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise RequestError(f"{what} can be read by others (mode {stat.S_IMODE(found.st_mode):o}): chmod 600.")
+
+
+def require_outside(path: Path, run: Path, what: str) -> None:
+    """Refuse what must be kept from those who may read the run folder, where it lies in there.
+
+    Raises:
+        RequestError: it does.
+    """
+    if path.resolve().is_relative_to(run.resolve()):
+        raise RequestError(f"The {what} must not lie in the run folder, whose readers it is kept from.")
 
 
 def _read(path: Path) -> str:
