@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from cxrbatch.deidentification.names import Names
+from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import Candidate, Ignored, Rejection, SourceFile, Study
 from cxrbatch.intake.studies import group
 from cxrbatch.intake.survey import survey
@@ -48,15 +51,19 @@ def take_in(
         if isinstance(entry, Rejection):
             unopenable[source.path] = entry
     with ledger.at_once():
+        failures = {file.path: (file.reason, file.detail) for file in ledger.rejected()}
+        opened = _forget_opened_folders(ledger, failures)
         changed = new_or_changed(ledger, shown, verify=request.verify_inputs, digest=names.file_digest)
         wanted = [sources[source.path] for source in changed]
         results = list(survey([s for s in wanted if s.path not in unopenable], workers))
         results += [unopenable[s.path] for s in wanted if s.path in unopenable]
+        news = len(results)
         for result in results:
             names.remember(result.source)
             if isinstance(result, Rejection):
-                detail = names.sentence(result.detail)
-                ledger.add_rejected(names.source(result.source), result.reason, detail)
+                source, detail = names.source(result.source), names.sentence(result.detail)
+                ledger.add_rejected(source, result.reason, detail)
+                news -= failures.get(source.path) == (result.reason, detail)  # tried again, as before
             elif isinstance(result, Ignored):
                 ledger.add_ignored(names.source(result.source), names.sentence(result.what))
         candidates = [result for result in results if isinstance(result, Candidate)]
@@ -67,8 +74,20 @@ def take_in(
             for image in map(names.candidate, study.images):
                 ledger.add_candidate(image.source, image.header, study.key, names.study_uid(study.uid))
         names.commit()
-    _log.info("Found %d files, %d of them new or changed.", len(shown), len(wanted))
-    return bool(wanted)
+    _log.info("Found %d files, %d of them new or changed.", len(shown), news)
+    return news > 0 or opened
+
+
+def _forget_opened_folders(ledger: Ledger, failures: Mapping[str, tuple[Reason, str]]) -> bool:
+    """A folder that could not be listed has a row of its own, until it can: then its files have theirs."""
+    opened = [
+        path
+        for path, (reason, _) in failures.items()
+        if reason is Reason.UNREADABLE and os.access(path, os.R_OK | os.X_OK) and Path(path).is_dir()
+    ]
+    for path in opened:
+        ledger.forget(path)
+    return bool(opened)
 
 
 def _without_known(

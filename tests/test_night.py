@@ -20,7 +20,9 @@ import pytest
 from PIL import Image
 
 from cxrbatch import night, rerendering
+from cxrbatch.bundles.card import RESERVED_NAMES
 from cxrbatch.intake.walk import InputNotFoundError
+from cxrbatch.ledger import tables
 from cxrbatch.ledger.lease import FolderHeldError, Lease
 from cxrbatch.ledger.run_folder import RunFolderError
 from cxrbatch.reporting.content import ReportSettings
@@ -271,6 +273,34 @@ def test_new_and_changed_films_are_all_that_is_done_again(films: Path, tmp_path:
     assert [name for name in scores if scores[name] != again[name]] == ["0.png"]
     touched = [path for path, then in reports.items() if path.stat().st_mtime_ns != then]
     assert [path.parent.name for path in touched] == [scores["0.png"]["study_key"]]
+
+
+def test_no_finding_can_be_called_like_another_column() -> None:
+    assert {*tables.IMAGE_COLUMNS, *tables.STUDY_COLUMNS} == RESERVED_NAMES
+
+
+def test_mended_permissions_are_noticed_by_the_next_start(films: Path, tmp_path: Path) -> None:
+    shut, run = films / "shut", tmp_path / "run"
+    shut.mkdir()
+    (films / "5.png").rename(shut / "5.png")
+    (films / "broken.dcm").write_bytes(b"")
+    without_root = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    command = [sys.executable, "-m", "cxrbatch", "score", str(films), "--out", str(run), "--reports", "none"]
+    if os.geteuid() == 0:  # root may read everything, unless it gives that up
+        command = [*without_root, *command]
+    for path in (shut, films / "0.png"):
+        path.chmod(0)
+    assert subprocess.run(command, timeout=300).returncode == 3
+    failed = {Path(row["path"]).name for row in _rows(run / "rejected.csv")}
+    assert failed == {"shut", "0.png", "broken.dcm"}
+    written = (run / "run.json").read_bytes()
+    assert subprocess.run(command, timeout=300).returncode == 3
+    assert (run / "run.json").read_bytes() == written, "nothing has changed: nothing is written again"
+    shut.chmod(0o755)
+    (films / "0.png").chmod(0o644)
+    _score(films, run)
+    assert [Path(row["path"]).name for row in _rows(run / "rejected.csv")] == ["broken.dcm"]
+    assert set(_by_name(run)) == {f"{number}.png" for number in range(6)}
 
 
 def test_study_that_gains_an_image_gets_a_new_report(tmp_path: Path) -> None:

@@ -12,6 +12,12 @@ from cxrbatch.pipeline.input_spec import InputSpec
 
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 
+RESERVED_NAMES = frozenset(
+    {"study_key", "study_uid", "image_uid", "path", "patient_id", "view", "bundle", "atypicality", "notes"}
+    | {"accession", "study_date", "images", "flagged"}
+)
+"""What the other columns of scores.csv and studies.csv are called (contract 3.3): no names of findings."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -104,6 +110,9 @@ class Card(_Part):
     def _tables_name_every_finding(self) -> Self:
         if not self.findings or len(set(self.findings)) != len(self.findings):
             raise ValueError("findings must be a list of different names")
+        taken = sorted(RESERVED_NAMES.intersection(name.strip().lower() for name in self.findings))
+        if taken:
+            raise ValueError(f"{', '.join(taken)}: a column of scores.csv is called so; rename the finding")
         for table in ("thresholds", "calibration", "map_scale"):
             value = getattr(self, table)
             if value is not None and set(value) != set(self.findings):

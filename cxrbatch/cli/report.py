@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrbatch.cli.exits import Exit, leave
-from cxrbatch.cli.privacy import keep_private
+from cxrbatch.cli.privacy import keep_private, own_path
 
 
 def report(
@@ -39,5 +39,11 @@ def report(
         leave(Exit.WRONG_USAGE, error)
     except FolderHeldError as error:
         leave(Exit.FOLDER_HELD, error)
+    except OSError as error:
+        where = f" ({shown})" if (shown := own_path(error, run)) else ""
+        leave(
+            Exit.COULD_NOT_FINISH,
+            f"{error.strerror or error}{where}. Mend that and start the same command again.",
+        )
     typer.echo(summary.message, err=True)
     raise typer.Exit(summary.exit_code)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import SourceFile
 from cxrbatch.ledger.ledger import KnownFile, Ledger
 
@@ -35,14 +36,15 @@ def new_or_changed(
     """The files that are to be looked at: those the ledger does not know as they are now.
 
     Size, modification time and inode decide; where they differ the content is digested and compared,
-    and a file that only was touched is noted as such. With `verify` every content is digested. `digest`
-    tells the digest of a path as the ledger keeps it.
+    and a file that only was touched is noted as such. One that could not be read is tried again whatever
+    it looks like: permissions and shares are mended without a trace in these. With `verify` every content
+    is digested. `digest` tells the digest of a path as the ledger keeps it.
     """
     known = ledger.known_files()
     wanted = []
     for source in sources:
         before = known.get(source.path)
-        if before is None:
+        if before is None or before.reason == Reason.UNREADABLE:
             wanted.append(source)
         elif before.source != source or verify:
             if _same_bytes(before, source, digest):

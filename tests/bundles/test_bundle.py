@@ -126,6 +126,7 @@ def test_a_missing_file_is_named(tiny_bundle: Bundle, name: str) -> None:
         ({"weights": {"file": "../weights.keras", "sha256": "0" * 64}}, "weights.file"),
         ({"input": {"height": 0, "width": 32, "channels": 3, "scaling": "unit"}}, "input.height"),
         ({"colour": "blue"}, "colour"),
+        ({"findings": ["Mass", "Path"]}, "path: a column of scores.csv is called so"),
     ],
 )
 def test_a_malformed_card_names_file_and_key(

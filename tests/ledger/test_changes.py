@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import ImageHeader, SourceFile
 from cxrbatch.ledger.changes import file_digest, new_or_changed
 from cxrbatch.ledger.ledger import Ledger
@@ -50,6 +51,15 @@ def test_file_with_other_bytes_of_the_same_size_is_looked_at(ledger: Ledger, fil
     Path(film.path).write_bytes(b"sixels")
     now = _stat(Path(film.path))
     assert new_or_changed(ledger, [now]) == [now]
+
+
+def test_file_that_could_not_be_read_is_tried_again(ledger: Ledger, tmp_path: Path) -> None:
+    locked, damaged = tmp_path / "locked.dcm", tmp_path / "damaged.dcm"
+    locked.write_bytes(b"x")
+    damaged.write_bytes(b"x")
+    ledger.add_rejected(_stat(locked), Reason.UNREADABLE, "Permission denied.")
+    ledger.add_rejected(_stat(damaged), Reason.NOT_CHEST, "A hand.")
+    assert new_or_changed(ledger, [_stat(locked), _stat(damaged)]) == [_stat(locked)]
 
 
 def test_change_behind_an_unchanged_date_is_found_by_verifying(ledger: Ledger, film: SourceFile) -> None:
