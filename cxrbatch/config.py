@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
+from cxrbatch.pipeline.decoder_pool import DECODE_TIMEOUT
 from cxrbatch.reporting.content import DEFAULT_ACUTE, PageSize, ReportSettings
 
 
@@ -53,6 +54,7 @@ class Score(_Section):
     mixed_precision: bool = False
     group_by: Literal["study", "folder"] = "study"
     settle: Annotated[float, Field(ge=0.0)] = 0.0
+    decode_timeout: Annotated[float, Field(ge=1.0)] = DECODE_TIMEOUT
 
 
 class PatientData(_Section):

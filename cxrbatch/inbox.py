@@ -19,6 +19,7 @@ from cxrbatch.ledger.changes import file_digest, new_or_changed
 from cxrbatch.ledger.known import KnownStudies
 from cxrbatch.ledger.ledger import Ledger
 from cxrbatch.request import Request, RequestError
+from cxrbatch.stopping import StopRequested
 
 _log = logging.getLogger("cxrbatch")
 
@@ -31,12 +32,15 @@ def take_in(
     workers: int,
     left_out: LeftOut,
     names: Names,
+    stop: StopRequested,
 ) -> bool:
     """Look at every new or changed file, and put it into the ledger; says whether there was any.
 
-    All of it is committed at once: a run killed in here has taken in nothing and does it again.
+    All of it is committed at once, with the fact that the run is not finished any more: a run killed or
+    stopped in here has taken in nothing and does it again.
     What is left for another run is counted in `left_out`. The ledger is told of everything as `names` has it.
     """
+    stop.check()
     now = time.time_ns()
     sources: dict[str, SourceFile] = {}
     shown: list[SourceFile] = []
@@ -53,9 +57,18 @@ def take_in(
     with ledger.at_once():
         failures = {file.path: (file.reason, file.detail) for file in ledger.rejected()}
         opened = _forget_opened_folders(ledger, failures)
-        changed = new_or_changed(ledger, shown, verify=request.verify_inputs, digest=names.file_digest)
+        changed = new_or_changed(
+            ledger,
+            shown,
+            verify=request.verify_inputs,
+            digest=names.file_digest,
+            retry_failed=request.retry_failed,
+        )
         wanted = [sources[source.path] for source in changed]
-        results = list(survey([s for s in wanted if s.path not in unopenable], workers))
+        results: list[Candidate | Rejection | Ignored] = []
+        for result in survey([s for s in wanted if s.path not in unopenable], workers):
+            results.append(result)
+            stop.check()
         results += [unopenable[s.path] for s in wanted if s.path in unopenable]
         news = len(results)
         for result in results:
@@ -73,9 +86,12 @@ def take_in(
             names.remember_study(study)
             for image in map(names.candidate, study.images):
                 ledger.add_candidate(image.source, image.header, study.key, names.study_uid(study.uid))
+        is_changed = news > 0 or opened
+        if is_changed or ledger.pending(limit=1) or ledger.unreported():
+            ledger.record_fact("finished", None)
         names.commit()
     _log.info("Found %d files, %d of them new or changed.", len(shown), news)
-    return news > 0 or opened
+    return is_changed
 
 
 def _forget_opened_folders(ledger: Ledger, failures: Mapping[str, tuple[Reason, str]]) -> bool:

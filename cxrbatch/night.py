@@ -40,6 +40,8 @@ from cxrbatch.ledger.ledger import PendingImage
 from cxrbatch.ledger.records import ScoredImage
 from cxrbatch.ledger.run_folder import RunFolder
 from cxrbatch.ledger.run_json import write_run_json
+from cxrbatch.ledger.schema import ledger_faults_told
+from cxrbatch.ledger.space import require_space
 from cxrbatch.pipeline.decoder_pool import FailedFilm, FilmFile
 from cxrbatch.progress import Progress
 from cxrbatch.radiographs.display import left_out_jpeg
@@ -48,7 +50,7 @@ from cxrbatch.reporting.night_pages import worklist_rows, write_night_pages
 from cxrbatch.reporting.press import PRELOAD, Press
 from cxrbatch.request import Request, RequestError, Summary, require_known_findings
 from cxrbatch.scoring.engine import Engine, ScoredFilm
-from cxrbatch.stopping import StopRequested, stop_on_signals
+from cxrbatch.stopping import StopNow, StopRequested, stop_on_signals
 from cxrbatch.validation.inputs import Model
 from cxrbatch.validation.run import validate_night
 
@@ -59,11 +61,17 @@ def score(request: Request) -> Summary:
     """Make, or resume, a run. Everything it learns lies in the run folder; messages go to the log.
 
     Raises:
-        RequestError, LabelsError, InputNotFoundError, BundleError, RunFolderError, LedgerError,
+        RequestError, LabelsError, InputNotFoundError, BundleError, RunFolderError, NoSpaceError,
             FolderHeldError: before anything is scored; each message says what to do.
-        OSError: the run folder cannot be written (full, read-only): start the same command again once
-            that is mended.
+        FolderHeldError: also later, where another machine took the folder over during a standstill.
+        LedgerError, OSError: the run folder cannot be written (full, read-only): start the same command
+            again once that is mended.
     """
+    with stop_on_signals() as stop:
+        return _score(request, stop)
+
+
+def _score(request: Request, stop: StopRequested) -> Summary:
     found = walk(request.inputs, exclude=[request.out])
     bundle = open_bundle(request.model)
     require_known_findings(request.reports, bundle.card)
@@ -73,15 +81,17 @@ def score(request: Request) -> Summary:
     names = open_names(request.deidentify, request.out)
     folder = RunFolder(request.out.absolute(), fresh=request.fresh)
     try:
-        with stop_on_signals() as stop:
+        with ledger_faults_told(folder.path / layout.LEDGER):
             night = Night(request, bundle, folder, stop, names)
             summary = night.run(found)
             if labels is not None and night.is_finished:
                 night.validate(labels)
             return summary
     finally:
-        folder.close()
-        names.close()
+        try:
+            folder.close()
+        finally:
+            names.close()
 
 
 class Night:
@@ -108,29 +118,26 @@ class Night:
     def run(self, found: Iterator[SourceFile | Rejection]) -> Summary:
         """The order of events."""
         self._note("started" if self._folder.is_new else "resumed")
-        with self._timed("intake"):
-            changed = take_in(
-                found,
-                self._request,
-                self._ledger,
-                self._bundle.sha256,
-                self._workers,
-                self._left_out,
-                self._names,
-            )
-        pending = self._ledger.pending()
-        if not changed and not pending and not self._ledger.unreported() and self.is_finished:
-            return self._summary()  # nothing has changed since the run was finished
-        self._ledger.record_fact("finished", None)
+        try:
+            with self._timed("intake"):
+                self._take_in(found)
+        except StopNow:
+            return self._stopped()
+        if self.is_finished:
+            return self._summary()  # nothing has changed since then
+        self._require_space()
         write_run_json(self._folder.path, self._account("running"))
         with self._timed("scoring_and_reports"):
             press = self._start_press()
             try:
-                if pending:
-                    self._score(pending, press)
+                if not self._stop:
+                    self._score(press)
                 self._report(press)
+                self._commit()
+            except BaseException:
+                self._ledger.rollback()
+                raise
             finally:
-                self._ledger.commit()
                 if press is not None:
                     press.close()
         if self._stop:
@@ -139,25 +146,56 @@ class Night:
             self._write_tables()
         return self._finish()
 
+    def _take_in(self, found: Iterator[SourceFile | Rejection]) -> None:
+        take_in(
+            found,
+            self._request,
+            self._ledger,
+            self._bundle.sha256,
+            self._workers,
+            self._left_out,
+            self._names,
+            self._stop,
+        )
+
+    def _require_space(self) -> None:
+        settings = self._request.reports
+        pending = (image for page in self._ledger.pending_pages() for image in page)
+        require_space(self._folder.path, pending, reports=settings.html or settings.pdf)
+
+    def _commit(self) -> None:
+        self._folder.require_held()
+        self._ledger.commit()
+
+    def _commit_if_due(self) -> None:
+        if self._ledger.commit_is_due:
+            self._commit()
+
     # -- scoring
 
-    def _score(self, pending: list[PendingImage], press: Press | None) -> None:
+    def _score(self, press: Press | None) -> None:
+        left = self._ledger.file_states()["pending"]
+        if not left:
+            return
         engine = self._start_engine()
-        images = {image.ordinal: image for image in pending}
-        films = [
-            FilmFile(i.ordinal, self._names.real_path(i.path), i.header.kind, i.header.rows, i.header.columns)
-            for i in pending
-        ]
         try:
-            with Progress("Scoring", len(films), "image") as progress:
-                for outcome in engine.score(films):
-                    self._record(images[outcome.file.ordinal], outcome)
-                    progress.step()
-                    self._commit_and_print(images[outcome.file.ordinal].study_key, press)
-                    if self._stop:
-                        return
+            with Progress("Scoring", left, "image") as progress:
+                for page in self._ledger.pending_pages():
+                    images = {image.ordinal: image for image in page}
+                    for outcome in () if self._stop else engine.score(map(self._film, page)):
+                        image = images[outcome.file.ordinal]
+                        self._record(image, outcome)
+                        progress.step()
+                        self._commit_and_print(image.study_key, press)
+                        if self._stop:
+                            return
         finally:
             engine.close()
+
+    def _film(self, image: PendingImage) -> FilmFile:
+        header = image.header
+        path = self._names.real_path(image.path)
+        return FilmFile(image.ordinal, path, header.kind, header.rows, header.columns)
 
     def _start_engine(self) -> Engine:
         # Imported here: TensorFlow takes seconds, and a run with nothing to score does not need it.
@@ -188,7 +226,7 @@ class Night:
                 "machine": platform.machine(),
             },
         )
-        return LocalEngine(predictor, self._bundle.card.input, self._workers)
+        return LocalEngine(predictor, self._bundle.card.input, self._workers, request.decode_timeout)
 
     def _record(self, image: PendingImage, outcome: ScoredFilm | FailedFilm) -> None:
         """Files first, then the ledger: what it says is done lies on disk."""
@@ -199,9 +237,14 @@ class Night:
             self._ledger.record_rejection(image.path, failure.reason, detail, file_sha256)
             return
         decoded = outcome.decoded
+        if decoded.source is not None and names.source(decoded.source) != image.source:
+            # What its header said may no longer hold. An unreadable file is looked at again on every start.
+            detail = "The file changed while the run was going on: start the same command again to score it."
+            self._ledger.record_rejection(image.path, Reason.UNREADABLE, detail, "")
+            return
         file_sha256, pixel_sha256 = names.digest(decoded.file_sha256), names.digest(decoded.pixel_sha256)
         uid = image.header.image_uid
-        twin = self._ledger.twin(image.study_key, uid, pixel_sha256) if uid else None
+        twin = self._ledger.twin(image.path, image.study_key, uid, pixel_sha256) if uid else None
         if twin is not None:
             detail = f"The same image as {percent_encode(twin)}, which was scored."
             self._ledger.record_rejection(image.path, Reason.DUPLICATE, detail, file_sha256)
@@ -246,7 +289,7 @@ class Night:
         if press is not None:
             for key, problem in press.finished():
                 self._ledger.record_report(key, problem)
-        self._ledger.commit_if_due()
+        self._commit_if_due()
 
     def _report(self, press: Press | None) -> None:
         """Wait for what is still being printed."""
@@ -264,7 +307,7 @@ class Night:
                 for key, problem in press.finished(wait=True):
                     self._ledger.record_report(key, problem)
                     progress.step()
-                self._ledger.commit_if_due()
+                self._commit_if_due()
 
     # -- what the whole night says
 
@@ -279,16 +322,19 @@ class Night:
         tables.write_rejected(run, self._ledger.rejected())
 
     def _finish(self) -> Summary:
-        """run.json is written last: one that says finished has everything beside it."""
+        """run.json is written last: one that says finished has everything beside it. Killed before the last
+        line, all of this is done again; killed after it, nothing is.
+        """
+        self._folder.require_held()
         settings = self._request.reports
         rows = worklist_rows(self._ledger, self._bundle.card, settings.acute)
         written = self._account("finished")
         # Before the pages, which print the digest of this line, and with it anchor all lines before it.
         written["audit_log"] = {"newest_line_sha256": self._note("finished", counts=written["counts"])}
         write_night_pages(self._folder.path, self._ledger, rows, self._facts, settings, written)
+        write_run_json(self._folder.path, written)
         self._ledger.record_fact("finished", written["finished"])
         self._ledger.commit()
-        write_run_json(self._folder.path, written)
         return self._summary()
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from cxrbatch.bundles.card import Card
+from cxrbatch.pipeline.decoder_pool import DECODE_TIMEOUT
 from cxrbatch.reporting.choice import check_findings
 from cxrbatch.reporting.content import ReportSettings
 
@@ -38,6 +39,8 @@ class Request:
     settle: float = 0.0
     skip_known: Path | None = None
     verify_inputs: bool = False
+    retry_failed: bool = False
+    decode_timeout: float = DECODE_TIMEOUT
     limit: int | None = None
     fresh: bool = False
     labels: Path | None = None

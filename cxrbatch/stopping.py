@@ -11,6 +11,10 @@ from types import FrameType
 _log = logging.getLogger("cxrbatch")
 
 
+class StopNow(Exception):  # noqa: N818 (no error)
+    """A stop was asked for, at a place where nothing is lost by it."""
+
+
 class StopRequested:
     """True once a signal came; `exit_code` is the shell's convention, 128 + signal number."""
 
@@ -23,6 +27,13 @@ class StopRequested:
     @property
     def exit_code(self) -> int:
         return 128 + self._signal
+
+    def check(self) -> None:
+        """Raises:
+        StopNow: a signal came.
+        """
+        if self:
+            raise StopNow
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self._signal:

@@ -66,6 +66,14 @@ def score(
         typer.Option(metavar="RUNS", help="Leave out studies that a finished run below RUNS has scored."),
     ] = None,
     verify_inputs: Annotated[bool, typer.Option(help="On resuming, digest every file again.")] = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="On resuming, try again what failed or crashed its decoder."),
+    ] = False,
+    decode_timeout: Annotated[
+        float | None,
+        typer.Option(min=1, metavar="SECONDS", help="After this a decoder counts as hanging (60)."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Score no more than this many studies.")] = None,
     fresh: Annotated[bool, typer.Option(help="Remove what the run folder holds and start over.")] = False,
     deidentify: Annotated[
@@ -101,6 +109,7 @@ def score(
     from cxrbatch.ledger.lease import FolderHeldError
     from cxrbatch.ledger.run_folder import RunFolderError
     from cxrbatch.ledger.schema import LedgerError
+    from cxrbatch.ledger.space import NoSpaceError
     from cxrbatch.request import Deidentify, Request, RequestError
 
     if allow_burned_in and not deidentify:
@@ -124,6 +133,8 @@ def score(
             settle=site.score.settle if settle is None else settle,
             skip_known=skip_known,
             verify_inputs=verify_inputs,
+            retry_failed=retry_failed,
+            decode_timeout=decode_timeout or site.score.decode_timeout,
             limit=limit,
             fresh=fresh,
             deidentify=Deidentify(ours.key_file, ours.crosswalk, allow_burned_in) if deidentify else None,
@@ -140,7 +151,7 @@ def score(
         leave(Exit.WRONG_USAGE, error)
     except FolderHeldError as error:
         leave(Exit.FOLDER_HELD, error)
-    except LedgerError as error:
+    except (LedgerError, NoSpaceError) as error:
         leave(Exit.COULD_NOT_FINISH, error)
     except OSError as error:
         where = f" ({shown})" if (shown := own_path(error, out)) else ""

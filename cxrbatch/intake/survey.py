@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 
 from cxrbatch.intake.inspect import inspect
+from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import Candidate, Ignored, Rejection, SourceFile
+from cxrbatch.workers import WorkerDiedError, WorkerPool
 
 FEW = 200
 """Below this number starting processes takes longer than it saves."""
+CHUNK = 32
+"""Files that a process is given at once."""
+HEADER_TIMEOUT = 60.0
+"""Seconds after which reading one header counts as hanging, on a share that does not answer, say."""
 
 
 def survey(sources: Sequence[SourceFile], workers: int) -> Iterator[Candidate | Rejection | Ignored]:
@@ -18,6 +22,32 @@ def survey(sources: Sequence[SourceFile], workers: int) -> Iterator[Candidate | 
     if workers == 1 or len(sources) < FEW:
         yield from map(inspect, sources)
         return
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(inspect, sources, chunksize=32)
+    chunks = [sources[start : start + CHUNK] for start in range(0, len(sources), CHUNK)]
+    pool = WorkerPool(workers)
+    try:
+        futures = [pool.submit(_inspect_all, chunk, timeout=HEADER_TIMEOUT * len(chunk)) for chunk in chunks]
+        for chunk, future in zip(chunks, futures, strict=True):
+            try:
+                results = future.result()
+            except (TimeoutError, WorkerDiedError):
+                results = [_alone(source, pool) for source in chunk]
+            yield from results
+    finally:
+        pool.close()
+
+
+def _inspect_all(sources: Sequence[SourceFile]) -> list[Candidate | Rejection | Ignored]:
+    return [inspect(source) for source in sources]
+
+
+def _alone(source: SourceFile, pool: WorkerPool) -> Candidate | Rejection | Ignored:
+    """One of the files of a chunk of which one is poison."""
+    try:
+        (result,) = pool.submit(_inspect_all, [source], timeout=HEADER_TIMEOUT).result()
+    except TimeoutError:
+        detail = f"Reading the header did not end within {HEADER_TIMEOUT:g} s: check the disk or share."
+        return Rejection(source, Reason.UNREADABLE, detail)
+    except WorkerDiedError as error:
+        detail = f"Reading the header crashed (exit code {error.exitcode})."
+        return Rejection(source, Reason.DECODER_CRASHED, detail)
+    return result

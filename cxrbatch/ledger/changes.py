@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from cxrbatch.intake.reasons import Reason
+from cxrbatch.intake.reasons import Reason, ReasonGroup
 from cxrbatch.intake.records import SourceFile
 from cxrbatch.ledger.ledger import KnownFile, Ledger
 
@@ -32,19 +32,21 @@ def new_or_changed(
     *,
     verify: bool = False,
     digest: Callable[[str], str] = file_digest,
+    retry_failed: bool = False,
 ) -> list[SourceFile]:
     """The files that are to be looked at: those the ledger does not know as they are now.
 
     Size, modification time and inode decide; where they differ the content is digested and compared,
     and a file that only was touched is noted as such. One that could not be read is tried again whatever
-    it looks like: permissions and shares are mended without a trace in these. With `verify` every content
-    is digested. `digest` tells the digest of a path as the ledger keeps it.
+    it looks like: permissions and shares are mended without a trace in these. One that failed otherwise
+    (crashed its decoder, say) is tried again with `retry_failed` only. With `verify` every content is
+    digested. `digest` tells the digest of a path as the ledger keeps it.
     """
     known = ledger.known_files()
     wanted = []
     for source in sources:
         before = known.get(source.path)
-        if before is None or before.reason == Reason.UNREADABLE:
+        if before is None or _is_to_be_tried_again(before, retry_failed):
             wanted.append(source)
         elif before.source != source or verify:
             if _same_bytes(before, source, digest):
@@ -52,6 +54,12 @@ def new_or_changed(
             else:
                 wanted.append(source)
     return wanted
+
+
+def _is_to_be_tried_again(before: KnownFile, retry_failed: bool) -> bool:
+    if before.reason == Reason.UNREADABLE:
+        return True
+    return retry_failed and bool(before.reason) and Reason(before.reason).group is ReasonGroup.FAILED
 
 
 def _same_bytes(before: KnownFile, source: SourceFile, digest: Callable[[str], str]) -> bool:

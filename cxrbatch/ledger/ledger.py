@@ -25,6 +25,9 @@ from cxrbatch.ledger.schema import open_database
 COMMIT_SECONDS = 1.0
 """Results are committed together at this interval: the work that a crash can cost."""
 
+PAGE = 1024
+"""Pending images that are held in memory at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
@@ -34,6 +37,7 @@ class KnownFile:
     state: str
     sha256: str
     study_key: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class PendingImage:
     path: str
     study_key: str
     header: ImageHeader
+    source: SourceFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,10 @@ class Ledger:
 
     def close(self) -> None:
         """Commit and close."""
-        self.commit()
-        self._db.close()
+        try:
+            self.commit()
+        finally:
+            self._db.close()
 
     def commit(self) -> None:
         """Everything written so far survives a crash once this returns."""
@@ -73,12 +80,15 @@ class Ledger:
             self._db.execute("COMMIT")
         self._last_commit = time.monotonic()
 
-    def commit_if_due(self) -> bool:
-        """Commit when the last one was `COMMIT_SECONDS` ago; says whether it did."""
-        if time.monotonic() - self._last_commit < COMMIT_SECONDS:
-            return False
-        self.commit()
-        return True
+    def rollback(self) -> None:
+        """Forget what was written since the last commit: after an error it may be half a step."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    @property
+    def commit_is_due(self) -> bool:
+        """Whether the last one was `COMMIT_SECONDS` ago."""
+        return time.monotonic() - self._last_commit >= COMMIT_SECONDS
 
     def _write(self, sql: str, values: tuple) -> sqlite3.Cursor:
         if not self._db.in_transaction:
@@ -99,10 +109,11 @@ class Ledger:
 
     def known_files(self) -> dict[str, KnownFile]:
         """By path, every file the ledger has seen."""
-        rows = self._db.execute("SELECT path, size, mtime_ns, inode, state, sha256, study_key FROM files")
+        rows = self._db.execute(
+            "SELECT path, size, mtime_ns, inode, state, sha256, study_key, reason FROM files"
+        )
         return {
-            (path := os.fsdecode(row[0])): KnownFile(SourceFile(path, *row[1:4]), row[4], row[5], row[6])
-            for row in rows
+            (path := os.fsdecode(row[0])): KnownFile(SourceFile(path, *row[1:4]), *row[4:]) for row in rows
         }
 
     def add_candidate(self, source: SourceFile, header: ImageHeader, study_key: str, uid: str) -> None:
@@ -169,19 +180,28 @@ class Ledger:
 
     # -- scoring
 
-    def pending(self) -> list[PendingImage]:
-        """What is still to be scored, in order."""
+    def pending(self, after: int = -1, limit: int = -1) -> list[PendingImage]:
+        """What is still to be scored, in order: the first `limit` images beyond the ordinal `after`."""
         rows = self._db.execute(
-            "SELECT ordinal, path, study_key, header FROM files WHERE state = 'pending' ORDER BY ordinal"
+            "SELECT ordinal, path, study_key, header, size, mtime_ns, inode FROM files "
+            "WHERE state = 'pending' AND ordinal > ? ORDER BY ordinal LIMIT ?",
+            (after, limit),
         )
-        return [PendingImage(r[0], os.fsdecode(r[1]), r[2], _header(r[3])) for r in rows]
+        return [_pending(row) for row in rows]
 
-    def twin(self, study_key: str, image_uid: str, pixel_sha256: str) -> str | None:
-        """The path of a scored image of the same UID and the same rendered pixels, if there is one."""
+    def pending_pages(self) -> Iterator[list[PendingImage]]:
+        """What is still to be scored, a bounded number at a time however long the night."""
+        after = -1
+        while page := self.pending(after, PAGE):
+            after = page[-1].ordinal
+            yield page
+
+    def twin(self, path: str, study_key: str, image_uid: str, pixel_sha256: str) -> str | None:
+        """The path of another scored image of the same UID and the same rendered pixels, if there is one."""
         row = self._db.execute(
             "SELECT path FROM images "
-            "WHERE study_key = ? AND image_uid = ? AND pixel_sha256 = ? ORDER BY path",
-            (study_key, image_uid, pixel_sha256),
+            "WHERE study_key = ? AND image_uid = ? AND pixel_sha256 = ? AND path <> ? ORDER BY path",
+            (study_key, image_uid, pixel_sha256, os.fsencode(path)),
         ).fetchone()
         return None if row is None else os.fsdecode(row[0])
 
@@ -314,8 +334,7 @@ class Ledger:
         try:
             yield
         except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            self.rollback()
             raise
         self.commit()
 
@@ -323,6 +342,12 @@ class Ledger:
 def _storable(text: str) -> str:
     """Text as SQLite takes it: bytes of a path that are no UTF-8 (PEP 383) are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _pending(row: tuple) -> PendingImage:
+    ordinal, path, study_key, header, *stamp = row
+    name = os.fsdecode(path)
+    return PendingImage(ordinal, name, study_key, _header(header), SourceFile(name, *stamp))
 
 
 def _header(text: str) -> ImageHeader:

@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 from cxrbatch.ledger import layout
-from cxrbatch.ledger.atomic import sweep_temporaries
+from cxrbatch.ledger.atomic import TEMPORARY_MARK, sweep_temporaries
 from cxrbatch.ledger.lease import LEASE, Lease
 from cxrbatch.ledger.ledger import Ledger
+from cxrbatch.ledger.schema import ledger_faults_told
 
 
 class RunFolderError(Exception):
@@ -34,17 +35,30 @@ class RunFolder:
         try:
             if fresh:
                 _empty(path)
-            self.is_new = not (path / layout.LEDGER).exists()
             sweep_temporaries(path)
             self.ledger = Ledger(path / layout.LEDGER, create=True)
+            with ledger_faults_told(path / layout.LEDGER):
+                # Not by the file: a run that was killed just now may have made it and written nothing.
+                self.is_new = self.ledger.fact("run_id") is None
+                if self.is_new:
+                    self._name_it()
         except BaseException:
             self._lease.release()
             raise
-        if self.is_new:
-            started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-            self.ledger.record_fact("started", f"{started[:-2]}:{started[-2:]}")
-            self.ledger.record_fact("run_id", f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}")
-            self.ledger.commit()
+
+    def _name_it(self) -> None:
+        started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        self.ledger.record_fact("started", f"{started[:-2]}:{started[-2:]}")
+        self.ledger.record_fact("run_id", f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}")
+        self.ledger.commit()
+
+    def require_held(self) -> None:
+        """Make sure that no other machine has taken the folder over, as it may after a long standstill.
+
+        Raises:
+            FolderHeldError: one has; nothing more may be written.
+        """
+        self._lease.require_held()
 
     @property
     def run_id(self) -> str:
@@ -80,15 +94,18 @@ class RunFolder:
     def close(self) -> None:
         """Commit, close, and let others in."""
         try:
-            self.ledger.close()
+            with ledger_faults_told(self.path / layout.LEDGER):
+                self.ledger.close()
         finally:
             self._lease.release()
 
 
 def _make(path: Path) -> None:
     if path.is_dir():
-        strangers = sorted(p.name for p in path.iterdir())
-        if strangers and not (path / layout.LEDGER).exists() and strangers != [LEASE]:
+        # What a run leaves that was killed before it had a ledger is no stranger.
+        ours = (LEASE, TEMPORARY_MARK)
+        strangers = sorted(p.name for p in path.iterdir() if not p.name.startswith(ours))
+        if strangers and not (path / layout.LEDGER).exists():
             raise RunFolderError(
                 f"{path} exists and is no run folder of cxrbatch (it holds {strangers[0]}): "
                 "choose another --out."
@@ -101,7 +118,8 @@ def _make(path: Path) -> None:
 
 
 def _empty(path: Path) -> None:
-    for entry in path.iterdir():
+    # The ledger last: without it, what a crash left of the rest would be a stranger's.
+    for entry in sorted(path.iterdir(), key=lambda entry: entry.name == layout.LEDGER):
         if entry.name == LEASE:
             continue
         if entry.is_dir() and not entry.is_symlink():

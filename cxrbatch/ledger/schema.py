@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 SCHEMA_VERSION = 1
@@ -57,17 +59,49 @@ class LedgerError(Exception):
     """The ledger cannot be used; the message says why and what to do."""
 
 
+_WHAT_TO_DO = {
+    "full": "the disk is full: free some space",
+    "readonly": "it may not be written: see to its permissions, and that its disk is not mounted read-only",
+    "disk I/O": "its disk or share gave an error: see to it",
+    "locked": "another program has it open: close that",
+    "unable to open": "see to the permissions of its folder, and that its disk has space",
+}
+
+
+@contextmanager
+def ledger_faults_told(path: Path) -> Iterator[None]:
+    """Within the block SQLite's errors about the ledger at `path` become sentences.
+
+    Raises:
+        LedgerError: what is wrong and what to do. What was committed is kept.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        remedy = next((text for words, text in _WHAT_TO_DO.items() if words in str(error)), "see to its disk")
+        raise LedgerError(
+            f"{path} cannot be written ({error}): {remedy}, and start the same command again: it goes on."
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise LedgerError(f"{path} is damaged ({error}): start over with --fresh.") from error
+
+
 def open_database(path: Path, *, create: bool = False) -> sqlite3.Connection:
     """Open ``ledger.db`` for writing.
 
     The rollback journal, not WAL: WAL needs shared memory, which network shares do not have.
 
     Raises:
-        LedgerError: it is no ledger, or one of another schema version.
+        LedgerError: it is no ledger, one of another schema version, or cannot be written.
     """
+    with ledger_faults_told(path):
+        return _open(path, create)
+
+
+def _open(path: Path, create: bool) -> sqlite3.Connection:
     if not create and not path.exists():
         raise LedgerError(f"{path} does not exist: this is no run folder of cxrbatch.")
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("PRAGMA synchronous = FULL")
@@ -75,9 +109,9 @@ def open_database(path: Path, *, create: bool = False) -> sqlite3.Connection:
         if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
             version = SCHEMA_VERSION
-    except sqlite3.DatabaseError as error:
+    except BaseException:
         connection.close()
-        raise LedgerError(f"{path} is damaged ({error}): start over with --fresh.") from error
+        raise
     if version != SCHEMA_VERSION:
         connection.close()
         raise LedgerError(

@@ -33,19 +33,13 @@ AHEAD_PER_WORKER = 3
 
 @dataclass(frozen=True, slots=True)
 class FilmFile:
-    """A file to decode; `rows` and `columns` are those of its header. `ordinal` numbers it in the run.
-
-    `size` and `mtime_ns` are those it had when its header was read: a film that has changed since is not
-    decoded by a header that is no longer its own. None: not compared.
-    """
+    """A file to decode; `rows` and `columns` are those of its header. `ordinal` numbers it in the run."""
 
     ordinal: int
     path: str
     kind: FileKind
     rows: int
     columns: int
-    size: int | None = None
-    mtime_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +99,7 @@ class DecoderPool:
             detail = f"{file.rows} x {file.columns} pixels need more memory than there is."
             future.set_result(UndecodedFilm(Reason.TOO_LARGE, detail))
             return file, None, future
-        stamp = None if file.size is None or file.mtime_ns is None else (file.size, file.mtime_ns)
-        arguments = (file.path, file.kind, block.address, block.capacity, stamp)
+        arguments = (file.path, file.kind, block.address, block.capacity)
         return file, block, self._pool.submit(decode_film, *arguments, timeout=self._timeout)
 
     def _finish(self, file: FilmFile, block: SharedBlock | None, future: Future) -> Film | FailedFilm:

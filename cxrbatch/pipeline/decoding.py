@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cxrbatch.intake.reasons import Reason
-from cxrbatch.intake.records import FileKind
+from cxrbatch.intake.records import FileKind, SourceFile
 from cxrbatch.pipeline.blocks import write_film
 from cxrbatch.radiographs.display import display_jpeg
 from cxrbatch.radiographs.radiograph import RadiographError
@@ -17,7 +17,10 @@ from cxrbatch.radiographs.read import read_radiograph
 
 @dataclass(frozen=True, slots=True)
 class DecodedFilm:
-    """A film whose pixels, uint16 (rows, columns), lie in the shared block."""
+    """A film whose pixels, uint16 (rows, columns), lie in the shared block.
+
+    `source` is the file as it was when these pixels were read, None where nobody asks.
+    """
 
     rows: int
     columns: int
@@ -25,6 +28,7 @@ class DecodedFilm:
     pixel_sha256: str
     display_jpeg: bytes = field(repr=False)
     notes: tuple[str, ...]
+    source: SourceFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +41,20 @@ class UndecodedFilm:
 
 
 def decode_film(
-    path: str,
-    kind: FileKind,
-    block_address: str,
-    block_capacity: int,
-    stamp: tuple[int, int] | None = None,
+    path: str, kind: FileKind, block_address: str, block_capacity: int
 ) -> DecodedFilm | UndecodedFilm:
     """Read, digest and decode `path`; its pixels go into the shared block, the rest is returned.
 
     Nothing is raised for a bad file: whatever is wrong with it comes back as a reason.
-
-    Args:
-        stamp: size and modification time (ns) that the file must still have; None: any.
     """
     try:
         with Path(path).open("rb") as file:
             data = file.read()
-            now = os.fstat(file.fileno())
+            found = os.fstat(file.fileno())
     except OSError as error:
         return UndecodedFilm(
             Reason.UNREADABLE, f"The file could not be read: {error.strerror}. Check the disk or share."
         )
-    if stamp is not None and stamp != (now.st_size, now.st_mtime_ns):
-        # Without a digest: the next start finds that it is another file and takes it in anew.
-        detail = "The file changed while the run was going on. Start the same command again to score it."
-        return UndecodedFilm(Reason.UNREADABLE, detail)
     file_sha256 = hashlib.sha256(data).hexdigest()
     try:
         film = read_radiograph(data, kind)
@@ -76,4 +69,12 @@ def decode_film(
         detail = f"Decodes to {rows} x {columns} pixels, more than its header announces."
         return UndecodedFilm(Reason.DECODE_FAILED, detail, file_sha256)
     write_film(block_address, film.pixels)
-    return DecodedFilm(rows, columns, file_sha256, film.sha256, display_jpeg(film.pixels), film.notes)
+    return DecodedFilm(
+        rows,
+        columns,
+        file_sha256,
+        film.sha256,
+        display_jpeg(film.pixels),
+        film.notes,
+        SourceFile(path, found.st_size, found.st_mtime_ns, found.st_ino),
+    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -19,6 +20,7 @@ PRELOAD = ["cxrbatch.reporting.study_report", "cxrbatch.reporting.pdf"]
 """Modules for `multiprocessing.set_forkserver_preload`: imported once instead of in every worker."""
 
 REPORTS_PER_PROCESS = 200
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 REPORT_TIMEOUT = 180.0
 """Seconds after which a page counts as hanging."""
 
@@ -28,7 +30,7 @@ class Press:
 
     def __init__(self, run: Path, facts: RunFacts, settings: ReportSettings, workers: int) -> None:
         self._fixed = (run, facts, settings)
-        self._finished: SimpleQueue[tuple[str, str]] = SimpleQueue()
+        self._finished: SimpleQueue[tuple[str, BaseException | None]] = SimpleQueue()
         self._unfinished: set[str] = set()
         self._pool = WorkerPool(workers, max_tasks=REPORTS_PER_PROCESS)
 
@@ -37,12 +39,16 @@ class Press:
         self._unfinished.add(study.key)
         run, facts, settings = self._fixed
         future = self._pool.submit(_print_report, run, study, facts, settings, timeout=REPORT_TIMEOUT)
-        future.add_done_callback(lambda done: self._finished.put((study.key, _problem(done))))
+        future.add_done_callback(lambda done: self._finished.put((study.key, _error(done))))
 
     def finished(self, *, wait: bool = False, seconds: float = 1.0) -> Iterator[tuple[str, str]]:
         """Study key and problem (blank: none) of each report that ended since the last call.
 
         With `wait`, waits up to `seconds` for the first one.
+
+        Raises:
+            OSError: the disk is full or read-only. No report is at fault, and none of the rest would be
+                written: they stay to be printed by the next start.
         """
         while self._unfinished:
             try:
@@ -50,8 +56,11 @@ class Press:
             except Empty:
                 return
             wait = False
-            self._unfinished.discard(result[0])
-            yield result
+            key, error = result
+            if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
+                raise error
+            self._unfinished.discard(key)
+            yield key, _problem(error)
 
     @property
     def unfinished(self) -> int:
@@ -70,13 +79,16 @@ def _print_report(run: Path, study: StudyRecord, facts: RunFacts, settings: Repo
     render_study(run, study, facts, settings)
 
 
-def _problem(future: Future) -> str:
-    if future.cancelled():
-        return "The run was stopped before this report was printed."
-    error = future.exception()
+def _error(future: Future) -> BaseException | None:
+    return CancelledError() if future.cancelled() else future.exception()
+
+
+def _problem(error: BaseException | None) -> str:
     match error:
         case None:
             return ""
+        case CancelledError():
+            return "The run was stopped before this report was printed."
         case TimeoutError():
             return f"Rendering did not end within {REPORT_TIMEOUT:g} s."
         case WorkerDiedError():

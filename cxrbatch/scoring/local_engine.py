@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from cxrbatch.intake.reasons import Reason
-from cxrbatch.pipeline.decoder_pool import DecoderPool, FailedFilm, FilmFile
+from cxrbatch.pipeline.decoder_pool import DECODE_TIMEOUT, DecoderPool, FailedFilm, FilmFile
 from cxrbatch.pipeline.decoding import DecodedFilm, UndecodedFilm
 from cxrbatch.pipeline.feed import batches
 from cxrbatch.pipeline.input_spec import InputSpec
@@ -18,10 +18,12 @@ from cxrbatch.scoring.predictor import Prediction, Predictor
 class LocalEngine:
     """See `cxrbatch.scoring.engine.Engine`."""
 
-    def __init__(self, predictor: Predictor, spec: InputSpec, workers: int) -> None:
+    def __init__(
+        self, predictor: Predictor, spec: InputSpec, workers: int, decode_timeout: float = DECODE_TIMEOUT
+    ) -> None:
         self._predictor = predictor
         self._spec = spec
-        self._decoders = DecoderPool(workers)
+        self._decoders = DecoderPool(workers, decode_timeout)
 
     def score(self, films: Iterable[FilmFile]) -> Iterator[ScoredFilm | FailedFilm]:
         for batch in batches(films, self._decoders.decode, self._spec, self._predictor.batch_size):

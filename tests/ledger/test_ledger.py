@@ -99,9 +99,9 @@ def test_twin_needs_the_same_uid_and_the_same_pixels(
 ) -> None:
     ledger.add_candidate(source("/in/a"), header(), "s1", "1.2")
     ledger.record_score(scored("/in/a", "s1"), "pixels", "f")
-    assert ledger.twin("s1", "1.2.3", "pixels") == "/in/a"
-    assert ledger.twin("s1", "1.2.3", "inverted pixels") is None
-    assert ledger.twin("s1", "1.2.4", "pixels") is None
+    assert ledger.twin("/in/other", "s1", "1.2.3", "pixels") == "/in/a"
+    assert ledger.twin("/in/other", "s1", "1.2.3", "inverted pixels") is None
+    assert ledger.twin("/in/other", "s1", "1.2.4", "pixels") is None
 
 
 def test_forgotten_file_gives_its_duplicate_a_new_chance(
