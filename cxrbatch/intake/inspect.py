@@ -16,6 +16,9 @@ from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import Candidate, Ignored, Rejection, SourceFile
 from cxrbatch.intake.screening import burned_in_notes, notes, screen
 
+MAX_FILE_BYTES = 1 << 30
+"""A larger file is not read into memory: uncompressed, the largest image that is decoded takes 800 MB."""
+
 
 def inspect(source: SourceFile) -> Candidate | Rejection | Ignored:
     """What becomes of one file by its content and header. Never raises; reads no pixels.
@@ -60,6 +63,9 @@ def _inspect(source: SourceFile) -> Candidate | Rejection | Ignored:
     verdict = screen(header, facts)
     if verdict is not None:
         return Rejection(source, verdict.reason, verdict.detail, header)
+    if found.st_size > MAX_FILE_BYTES:
+        detail = f"The file has {found.st_size:,} bytes, more than {MAX_FILE_BYTES >> 30} GiB: no film does."
+        return Rejection(source, Reason.TOO_LARGE, detail, header)
     burned_in = burned_in_notes(facts)
     about = (*notes(header, facts), *burned_in)
     return Candidate(source, replace(header, may_be_burned_in=bool(burned_in), notes=about))

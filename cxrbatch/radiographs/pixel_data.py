@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,7 @@ def _decoder(ds: Dataset) -> Decoder:
         name = uid.name if uid.name != uid else "unknown"
         raise RadiographError(
             Reason.UNSUPPORTED_TRANSFER_SYNTAX,
-            f"No decoder here reads transfer syntax {str(uid)[:64]} ({name}).",
+            f"No decoder here reads transfer syntax {re.sub('[^0-9.]', '?', uid)[:64]} ({name}).",
         )
     return decoder
 

@@ -50,9 +50,9 @@ def _load(data: bytes, kind: FileKind) -> tuple[Image.Image, tuple[str, ...]]:
     """The decoded and upright image."""
     name = _FORMAT[kind]
     try:
-        image = Image.open(BytesIO(data), formats=[name])
-        require_size(image.height, image.width, len(image.getbands()))
         with _whole_files_only():
+            image = Image.open(BytesIO(data), formats=[name])
+            require_size(image.height, image.width, len(image.getbands()))
             image.load()
     except Image.DecompressionBombError:
         raise RadiographError(Reason.TOO_LARGE, f"The {name} claims more pixels than are read.") from None
