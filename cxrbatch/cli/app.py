@@ -22,6 +22,7 @@ from cxrbatch.cli.exits import Exit
 from cxrbatch.cli.report import report
 from cxrbatch.cli.sample import sample
 from cxrbatch.cli.score import score
+from cxrbatch.cli.terminal import OneLineFormatter
 from cxrbatch.cli.validate import validate
 
 app = typer.Typer(
@@ -61,7 +62,7 @@ def _common(
 def _log_our_own_messages_only() -> None:
     """Libraries quote header values, paths and page texts, which are patient data: none of them is heard."""
     shown = logging.StreamHandler(sys.stderr)
-    shown.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    shown.setFormatter(OneLineFormatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     ours = logging.getLogger("cxrbatch")
     ours.setLevel(logging.INFO)
     ours.propagate = False

@@ -10,6 +10,7 @@ import typer
 
 from cxrbatch.cli.exits import Exit, leave
 from cxrbatch.cli.privacy import keep_private
+from cxrbatch.cli.terminal import say
 
 
 def compare(
@@ -79,4 +80,4 @@ def _tell(content: Mapping[str, Any], out: Path) -> None:
         lines.append(content["sample_size"]["words"])
     lines.append(f"written to {out}")
     for line in lines:
-        typer.echo(line, err=True)
+        say(line, err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrbatch.cli.exits import Exit, leave
+from cxrbatch.cli.terminal import say, say_lines
 
 if TYPE_CHECKING:
     from cxrbatch.doctor.examination import Finding
@@ -43,12 +44,12 @@ def doctor(
     for finding in examine(Subject(model=model or _model_of(config), out=out, config=config)):
         findings.append(finding)
         if not as_json:
-            typer.echo(_line(finding))
+            say(_line(finding))
     if as_json:
-        typer.echo(_json(findings))
+        say_lines(_json(findings))
     problems = sum(finding.outcome.level is Level.PROBLEM for finding in findings)
     if not as_json:
-        typer.echo(f"{problems} problem{'s' * (problems != 1)} found." if problems else "No problem found.")
+        say(f"{problems} problem{'s' * (problems != 1)} found." if problems else "No problem found.")
     if problems:
         raise typer.Exit(1)
 
@@ -64,12 +65,12 @@ def _verify_audit(run: Path, expect: str) -> None:
     except OSError as error:
         leave(Exit.COULD_NOT_FINISH, f"The audit log of {run} cannot be read: {error.strerror}.")
     for remark in found.remarks:
-        typer.echo(f"note     {remark}")
+        say(f"note     {remark}")
     for problem in found.problems:
-        typer.echo(f"problem  {problem}")
+        say(f"problem  {problem}")
     if found.problems:
         raise typer.Exit(1)
-    typer.echo(f"ok       {found.lines} lines, each follows the one before it. The newest is {found.newest}.")
+    say(f"ok       {found.lines} lines, each follows the one before it. The newest is {found.newest}.")
 
 
 def _model_of(config: Path | None) -> str:

@@ -7,6 +7,8 @@ from typing import NoReturn
 
 import typer
 
+from cxrbatch.cli.terminal import say
+
 
 class Exit(IntEnum):
     """What a command's exit status means to the script that called it."""
@@ -22,5 +24,5 @@ class Exit(IntEnum):
 
 def leave(code: Exit, message: object) -> NoReturn:
     """Print one line to stderr and exit."""
-    typer.echo(f"cxrbatch: {message}", err=True)
+    say(f"cxrbatch: {message}", err=True)
     raise typer.Exit(int(code))

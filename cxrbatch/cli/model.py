@@ -10,6 +10,7 @@ import typer
 from cxrbatch.chatter import imports_kept_quiet
 from cxrbatch.cli.exits import Exit, leave
 from cxrbatch.cli.promote import promote
+from cxrbatch.cli.terminal import say, say_lines
 
 if TYPE_CHECKING:
     from cxrbatch.bundles.bundle import Bundle
@@ -31,9 +32,9 @@ def list_models() -> None:
         try:
             card = read_card(folder)
         except BundleError as error:
-            typer.echo(f"{name}: {error}", err=True)
+            say(f"{name}: {error}", err=True)
             continue
-        typer.echo(f"{name}\t{card.version}\t{card.architecture}\t{len(card.findings)} findings\t{folder}")
+        say(f"{name}\t{card.version}\t{card.architecture}\t{len(card.findings)} findings\t{folder}")
 
 
 @app.command()
@@ -46,7 +47,7 @@ def show(model: Model) -> None:
     if "training_data" in card:
         card["training_data"]["patient_id_hashes"] = len(card["training_data"]["patient_id_hashes"])
     content = {"folder": str(bundle.folder), "sha256": bundle.sha256, "card": card}
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    say_lines(json.dumps(content, indent=2, ensure_ascii=False))
 
 
 @app.command()
@@ -73,8 +74,8 @@ def verify(
             predictor = load_predictor(bundle, runtime)  # type: ignore[arg-type]
     except BundleError as error:
         leave(Exit.COULD_NOT_FINISH, error)
-    typer.echo(f"{bundle.card.name} {bundle.card.version} is whole: {bundle.sha256}")
-    typer.echo(f"Its golden output is met by {predictor.runtime_version}, {predictor.threads} threads.")
+    say(f"{bundle.card.name} {bundle.card.version} is whole: {bundle.sha256}")
+    say(f"Its golden output is met by {predictor.runtime_version}, {predictor.threads} threads.")
 
 
 @app.command()
@@ -102,8 +103,8 @@ def add(
         leave(Exit.WRONG_USAGE, error)
     except OSError as error:
         leave(Exit.COULD_NOT_FINISH, f"The model could not be written: {error.strerror}: {error.filename}.")
-    typer.echo(f"{bundle.card.name}: {bundle.folder}, {bundle.sha256}")
-    typer.echo("Its thresholds are placeholders of 0.5: choose them on labelled films.", err=True)
+    say(f"{bundle.card.name}: {bundle.folder}, {bundle.sha256}")
+    say("Its thresholds are placeholders of 0.5: choose them on labelled films.", err=True)
 
 
 def _input_spec(size: int, channels: int, scaling: str, fit: str) -> InputSpec:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrbatch.cli.exits import Exit, leave
+from cxrbatch.cli.terminal import say
 
 if TYPE_CHECKING:
     from cxrbatch.bundles.bundle import Bundle
@@ -43,7 +44,7 @@ def promote(
     except BundleError as error:
         leave(Exit.COULD_NOT_FINISH, error)
     how = f"by override: {line['override']}" if line["objection"] else f"verdict {line['verdict']['verdict']}"
-    typer.echo(f"{new.card.name} {new.card.version} ({new.sha256[:12]}) is the current model; {how}")
+    say(f"{new.card.name} {new.card.version} ({new.sha256[:12]}) is the current model; {how}")
 
 
 def _open(name: str) -> Bundle:

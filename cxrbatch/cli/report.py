@@ -9,6 +9,7 @@ import typer
 
 from cxrbatch.cli.exits import Exit, leave
 from cxrbatch.cli.privacy import keep_private, own_path
+from cxrbatch.cli.terminal import say
 
 
 def report(
@@ -45,5 +46,5 @@ def report(
             Exit.COULD_NOT_FINISH,
             f"{error.strerror or error}{where}. Mend that and start the same command again.",
         )
-    typer.echo(summary.message, err=True)
+    say(summary.message, err=True)
     raise typer.Exit(summary.exit_code)

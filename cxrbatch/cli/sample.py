@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from cxrbatch.cli.terminal import say
+
 
 def parse_size(text: str) -> tuple[int, int]:
     """Rows and columns of ``ROWSxCOLS``; raises ValueError for anything else."""
@@ -37,13 +39,13 @@ def sample(
 
             summary = write_cohort(folder, studies, seed, parse_size(size), progress)
     except (FileExistsError, ValueError) as error:
-        typer.echo(f"cxrbatch sample: {error}", err=True)
+        say(f"cxrbatch sample: {error}", err=True)
         raise typer.Exit(2) from error
     except OSError as error:
-        typer.echo(f"cxrbatch sample: cannot write to {folder}: {error.strerror or error}", err=True)
+        say(f"cxrbatch sample: cannot write to {folder}: {error.strerror or error}", err=True)
         raise typer.Exit(1) from error
     planted = ", ".join(f"{name} {count}" for name, count in summary.positives.items())
-    typer.echo(
+    say(
         f"Wrote {summary.files} files of {summary.studies} phantom studies to {folder}; "
         f"{summary.labelled} frontal images are labelled ({planted}). Try: cxrbatch score {folder} --out RUN",
         err=True,

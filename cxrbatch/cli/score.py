@@ -10,6 +10,7 @@ import typer
 
 from cxrbatch.cli.exits import Exit, leave
 from cxrbatch.cli.privacy import keep_private, own_path
+from cxrbatch.cli.terminal import say
 
 
 class Runtime(StrEnum):
@@ -161,5 +162,5 @@ def score(
         )
     except KeyboardInterrupt:
         leave(Exit.STOPPED_BY_CTRL_C, "Stopped at once. Start the same command again to go on.")
-    typer.echo(summary.message, err=True)
+    say(summary.message, err=True)
     raise typer.Exit(summary.exit_code)

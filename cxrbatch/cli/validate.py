@@ -9,6 +9,7 @@ import typer
 
 from cxrbatch.cli.exits import Exit, leave
 from cxrbatch.cli.privacy import keep_private
+from cxrbatch.cli.terminal import say
 
 if TYPE_CHECKING:
     from cxrbatch.validation.run import Validated
@@ -79,15 +80,15 @@ def validate(
     except OSError as error:
         leave(Exit.COULD_NOT_FINISH, f"{error.filename or out} cannot be written: {error.strerror or error}")
     _tell(validated)
-    typer.echo(f"See {out / 'validation.html'}", err=True)
+    say(f"See {out / 'validation.html'}", err=True)
 
 
 def _tell(validated: Validated) -> None:
     """The gist, on stderr: alarms first."""
     for alarm in validated.alarms:
-        typer.echo(f"ALARM: {alarm}", err=True)
+        say(f"ALARM: {alarm}", err=True)
     flow = validated.account.cohort.flow
-    typer.echo(
+    say(
         f"{flow.matched} images matched, of {flow.rows_scored} scored and {flow.rows_labels} labelled",
         err=True,
     )
@@ -96,21 +97,21 @@ def _tell(validated: Validated) -> None:
         told = (
             f"{names.partition(':')[0]}, see the report" if "labelled" in what or "scored" in what else names
         )
-        typer.echo(f"{what}: {told}", err=True)
+        say(f"{what}: {told}", err=True)
     for notice in validated.notices:
-        typer.echo(notice, err=True)
+        say(notice, err=True)
     metrics = validated.metrics
     for finding in metrics.findings:
         if finding.auroc is None:
-            typer.echo(f"{finding.finding}: no AUROC, {finding.reason}", err=True)
+            say(f"{finding.finding}: no AUROC, {finding.reason}", err=True)
             continue
-        typer.echo(
+        say(
             f"{finding.finding}: AUROC {finding.auroc:.4f}{_bracketed(finding.auroc_ci95)}, "
             f"{finding.n_pos} positive, {finding.n_neg} negative",
             err=True,
         )
     if metrics.macro_auroc is not None:
-        typer.echo(
+        say(
             f"macro AUROC {metrics.macro_auroc:.4f}{_bracketed(metrics.macro_auroc_ci95)} "
             f"over {metrics.macro_labels} findings",
             err=True,
