@@ -56,7 +56,7 @@ def take_in(
             unopenable[source.path] = entry
     with ledger.at_once():
         failures = {file.path: (file.reason, file.detail) for file in ledger.rejected()}
-        opened = _forget_opened_folders(ledger, failures)
+        opened = _forget_opened_folders(ledger, failures, names)
         changed = new_or_changed(
             ledger,
             shown,
@@ -94,16 +94,20 @@ def take_in(
     return is_changed
 
 
-def _forget_opened_folders(ledger: Ledger, failures: Mapping[str, tuple[Reason, str]]) -> bool:
+def _forget_opened_folders(ledger: Ledger, failures: Mapping[str, tuple[Reason, str]], names: Names) -> bool:
     """A folder that could not be listed has a row of its own, until it can: then its files have theirs."""
     opened = [
         path
         for path, (reason, _) in failures.items()
-        if reason is Reason.UNREADABLE and os.access(path, os.R_OK | os.X_OK) and Path(path).is_dir()
+        if reason is Reason.UNREADABLE and _can_be_listed(names.real_path(path))
     ]
     for path in opened:
         ledger.forget(path)
     return bool(opened)
+
+
+def _can_be_listed(path: str) -> bool:
+    return os.access(path, os.R_OK | os.X_OK) and Path(path).is_dir()
 
 
 def _without_known(
