@@ -13,6 +13,8 @@ from cxrbatch.bundles.errors import BundleError
 
 CARD_FILE = "card.json"
 GOLDEN_FILE = "golden.npz"
+MAX_CARD_BYTES = 64 << 20
+"""Most of a card are the digests of training patients' IDs: 67 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +89,14 @@ def read_card(folder: Path) -> Card:
     """
     path = folder / CARD_FILE
     try:
+        if path.stat().st_size > MAX_CARD_BYTES:
+            raise BundleError(f"{path} is larger than {MAX_CARD_BYTES >> 20} MiB: no card is.")
         return Card.model_validate_json(path.read_bytes())
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        key = ".".join(str(part) for part in first["loc"])[:100] or "the whole file"
         raise BundleError(f"{path}: {key}: {first['msg']}.") from error
 
 

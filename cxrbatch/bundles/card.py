@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from cxrbatch.pipeline.input_spec import InputSpec
 
+FindingName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,100}$")]
+"""Printable: it becomes a column's name, and stands on every page."""
+
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 RESERVED_NAMES = frozenset(
@@ -89,7 +92,7 @@ class Card(_Part):
     version: str
     architecture: str
     """``densenet121``, ``efficientnet-lite0``, or ``keras`` for a whole .keras file."""
-    findings: tuple[str, ...]
+    findings: Annotated[tuple[FindingName, ...], Field(max_length=1000)]
     input: InputSpec
     weights: Weights
     thresholds: dict[str, Probability]

@@ -6,6 +6,7 @@ on this machine, by this runtime, computes what it computed when the bundle was 
 
 from __future__ import annotations
 
+import math
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ Floats = NDArray[np.float32]
 
 FLOAT32_TOLERANCE = 1e-5
 """Contract 3.3: across runtimes, thread counts and machines in float32."""
+
+MAX_GOLDEN_BYTES = 512 << 20
+"""Two pictures of the largest input take 400 MB."""
 
 MIXED_TOLERANCE = 0.05
 """For mixed precision when none was measured for a bundle."""
@@ -96,6 +100,7 @@ def read_golden(bundle: Bundle) -> GoldenPair:
     """
     path = bundle.golden_path
     try:
+        _require_small(path)
         with np.load(path, allow_pickle=False) as arrays:
             content = {name: arrays[name] for name in arrays.files}
         pair = GoldenPair(
@@ -122,6 +127,26 @@ def read_golden(bundle: Bundle) -> GoldenPair:
             f"{len(bundle.card.findings)} findings."
         )
     return pair
+
+
+def _require_small(path: Path) -> None:
+    """Before numpy takes memory by what the arrays' headers say: both it and the archive must be modest.
+
+    Raises ValueError.
+    """
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > MAX_GOLDEN_BYTES:
+            raise ValueError(f"it would unpack to {unpacked:,} bytes")
+        for member in archive.infolist():
+            with archive.open(member) as stream:
+                major, _ = np.lib.format.read_magic(stream)
+                read = (
+                    np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+                )
+                shape, _, dtype = read(stream)
+            if math.prod(shape) * dtype.itemsize > member.file_size:
+                raise ValueError(f"'{member.filename}' declares {shape} numbers and does not hold them")
 
 
 def check_golden(predictor: ChecksGolden, bundle: Bundle) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from cxrbatch.bundles.architectures import ARCHITECTURES, WHOLE_MODEL, build_architecture
 from cxrbatch.bundles.bundle import Bundle
 from cxrbatch.bundles.errors import BundleError
+from cxrbatch.bundles.weights_file import require_contained
 from cxrbatch.pipeline.input_spec import InputSpec
 
 
@@ -33,6 +34,10 @@ def read_network(weights: Path, architecture: str, spec: InputSpec, n_findings: 
     Raises:
         BundleError: unknown architecture, or a file that does not fit; the message says how.
     """
+    if architecture == WHOLE_MODEL and weights.suffix != ".keras":
+        raise BundleError(
+            f"{weights}: a whole model must be a .keras file; for weights name their architecture."
+        )
     if architecture == WHOLE_MODEL:
         model = _read_whole_model(weights)
     elif architecture in ARCHITECTURES:
@@ -63,6 +68,7 @@ def in_mixed_precision(model: keras.Model, policy: str) -> keras.Model:
 
 def _load_weights(model: keras.Model, weights: Path, architecture: str) -> None:
     """Load by position; every variable is NaN before, so that none can keep its random start unnoticed."""
+    require_contained(weights)
     for variable in model.weights:
         variable.assign(np.full(variable.shape, np.nan, np.float32))
     try:
@@ -81,10 +87,7 @@ def _load_weights(model: keras.Model, weights: Path, architecture: str) -> None:
 
 
 def _read_whole_model(path: Path) -> keras.Model:
-    if path.suffix != ".keras":
-        raise BundleError(
-            f"{path}: a whole model must be a .keras file; for weights name their architecture."
-        )
+    require_contained(path)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # the file may hold anything; every failure is a file that cannot be used

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
+
+Side = Annotated[int, Field(gt=0, le=4096)]
+"""Pixels. No network is fed more of a film, and a card that says so would fill the memory."""
 
 
 class Fit(StrEnum):
@@ -38,8 +42,8 @@ class InputSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    height: PositiveInt
-    width: PositiveInt
-    channels: PositiveInt
+    height: Side
+    width: Side
+    channels: Annotated[int, Field(gt=0, le=3)]
     scaling: Scaling
     fit: Fit = Fit.PAD
