@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 import traceback
 import warnings
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -71,6 +73,15 @@ def _log_our_own_messages_only() -> None:
     os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for the processes that are started from here
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+    threading.excepthook = lambda defect: _tell_defect(defect.exc_type, defect.exc_traceback)
+
+
+def _tell_defect(kind: type[BaseException], trace: TracebackType | None) -> None:
+    """Where an error that nobody expected came from; not its text, which may quote a path or a header."""
+    places = "".join(
+        f"  {frame.filename}, line {frame.lineno}, {frame.name}\n" for frame in traceback.extract_tb(trace)
+    )
+    print(f"{places}cxrbatch: unexpected {kind.__name__}: please report these lines.", file=sys.stderr)
 
 
 def main() -> None:
@@ -78,7 +89,5 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        # A defect. Its message may quote a path or a header, so only its kind and where it was are told.
-        print("".join(traceback.format_tb(error.__traceback__)), end="", file=sys.stderr)
-        print(f"cxrbatch: unexpected {type(error).__name__}; please report the lines above.", file=sys.stderr)
+        _tell_defect(type(error), error.__traceback__)
         sys.exit(int(Exit.COULD_NOT_FINISH))

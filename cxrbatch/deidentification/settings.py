@@ -35,5 +35,5 @@ def check_mode(folder: RunFolder, names: Names) -> None:
 
 
 def anonymous_pages(settings: ReportSettings) -> ReportSettings:
-    """Pages that do not say which hospital they are from."""
-    return replace(settings, hospital="", department="", logo=None)
+    """Pages that do not say which hospital they are from, and do say that their names and dates are none."""
+    return replace(settings, hospital="De-identified: pseudonyms, dates moved", department="", logo=None)

@@ -125,7 +125,9 @@ def _store(folder: Path, content: tuple[bytes, bytes]) -> bool:
         for name, part in zip(_FILES, content, strict=True):
             (draft / name).write_bytes(part)
         (draft / _SUMS).write_text(_sums(content), encoding="ascii")
-        draft.chmod(0o755)
+        draft.chmod(0o755)  # a model is nobody's secret, whatever the umask that keeps outputs private
+        for file in draft.iterdir():
+            file.chmod(0o644)
         _move_into_place(draft, folder)
     except OSError:
         return False
