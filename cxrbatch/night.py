@@ -288,7 +288,7 @@ class Night:
             press.submit(self._ledger.study(study_key))
         if press is not None:
             for key, problem in press.finished():
-                self._ledger.record_report(key, problem)
+                self._ledger.record_report(key, self._names.sentence(problem))
         self._commit_if_due()
 
     def _report(self, press: Press | None) -> None:
@@ -305,7 +305,7 @@ class Night:
         with Progress("Reports", press.unfinished, "report") as progress:
             while press.unfinished and not self._stop:
                 for key, problem in press.finished(wait=True):
-                    self._ledger.record_report(key, problem)
+                    self._ledger.record_report(key, self._names.sentence(problem))
                     progress.step()
                 self._commit_if_due()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cxrbatch import __version__
 from cxrbatch.bundles.card import Card
+from cxrbatch.deidentification.free_text import withheld
 from cxrbatch.deidentification.settings import anonymous_pages, is_deidentified
 from cxrbatch.ledger.audit_log import append_event
 from cxrbatch.ledger.run_folder import RunFolder, RunFolderError
@@ -61,6 +62,7 @@ def report(run: Path, settings: ReportSettings, workers: int | None = None) -> S
 def _print_all(
     folder: RunFolder, facts: RunFacts, settings: ReportSettings, workers: int, stop: StopRequested
 ) -> None:
+    is_hidden = is_deidentified(folder.ledger)
     press = Press(folder.path, facts, settings, workers)
     try:
         for study, _ in folder.ledger.studies():
@@ -68,7 +70,7 @@ def _print_all(
         with Progress("Reports", press.unfinished, "report") as progress:
             while press.unfinished and not stop:
                 for key, problem in press.finished(wait=True):
-                    folder.ledger.record_report(key, problem)
+                    folder.ledger.record_report(key, withheld(problem) if is_hidden else problem)
                     progress.step()
     finally:
         press.close()
