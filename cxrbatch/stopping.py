@@ -1,14 +1,14 @@
-"""SIGTERM and Ctrl-C: finish what is in hand, then stop; a second Ctrl-C stops at once."""
+"""SIGTERM and Ctrl-C: finish what is in hand, then stop; a second signal stops at once."""
 
 from __future__ import annotations
 
-import logging
+import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-_log = logging.getLogger("cxrbatch")
+_STDERR = 2
 
 
 class StopNow(Exception):  # noqa: N818 (no error)
@@ -29,17 +29,22 @@ class StopRequested:
         return 128 + self._signal
 
     def check(self) -> None:
-        """Raises:
-        StopNow: a signal came.
+        """For places at which nothing is lost by stopping.
+
+        Raises:
+            StopNow: a signal came.
         """
         if self:
             raise StopNow
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self._signal:
-            raise KeyboardInterrupt
+            _say("Stopped at once. Start the same command again to go on.")
+            # As safe as a power cut, from which every run recovers. An exception could be raised just where
+            # the interpreter swallows it, and workers end by themselves once this process has.
+            os._exit(128 + number)
         self._signal = number
-        _log.warning("Stopping after the work in hand; a second Ctrl-C stops at once.")
+        _say("Stopping after the work in hand; a second Ctrl-C stops at once.")
 
 
 @contextmanager
@@ -52,3 +57,9 @@ def stop_on_signals() -> Iterator[StopRequested]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _say(line: str) -> None:
+    """Past Python's streams and the log: the signal may have come while one of them was being written to."""
+    with suppress(OSError):
+        os.write(_STDERR, f"{line}\n".encode())

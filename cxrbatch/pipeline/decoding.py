@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cxrbatch.intake.reasons import Reason
@@ -33,11 +33,13 @@ class DecodedFilm:
 
 @dataclass(frozen=True, slots=True)
 class UndecodedFilm:
-    """A film that cannot be scored, and why. The digest is blank where the file could not be read."""
+    """A film that cannot be scored, and why. The digest is blank, and `source` None, where the file could not
+    be read."""
 
     reason: Reason
     detail: str
     file_sha256: str = ""
+    source: SourceFile | None = None
 
 
 def decode_film(
@@ -55,6 +57,13 @@ def decode_film(
         return UndecodedFilm(
             Reason.UNREADABLE, f"The file could not be read: {error.strerror}. Check the disk or share."
         )
+    source = SourceFile(path, found.st_size, found.st_mtime_ns, found.st_ino)
+    return replace(_decode(data, kind, block_address, block_capacity), source=source)
+
+
+def _decode(
+    data: bytes, kind: FileKind, block_address: str, block_capacity: int
+) -> DecodedFilm | UndecodedFilm:
     file_sha256 = hashlib.sha256(data).hexdigest()
     try:
         film = read_radiograph(data, kind)
@@ -69,12 +78,4 @@ def decode_film(
         detail = f"Decodes to {rows} x {columns} pixels, more than its header announces."
         return UndecodedFilm(Reason.DECODE_FAILED, detail, file_sha256)
     write_film(block_address, film.pixels)
-    return DecodedFilm(
-        rows,
-        columns,
-        file_sha256,
-        film.sha256,
-        display_jpeg(film.pixels),
-        film.notes,
-        SourceFile(path, found.st_size, found.st_mtime_ns, found.st_ino),
-    )
+    return DecodedFilm(rows, columns, file_sha256, film.sha256, display_jpeg(film.pixels), film.notes)

@@ -1,0 +1,274 @@
+"""Kill a run at each of its fault points, start it again, and compare it with one that nobody killed.
+
+    python kill_everywhere.py FOLDER SCENARIO first|every
+
+A fault point lies before and after each commit, rename, removal, new folder and line of the audit log. For
+each of them this process forks one that is killed there (SIGKILL, as by the system) and one that starts the
+same command again. To be fast enough for a few hundred points the network and the processes are stood in for:
+films are really decoded and pages really rendered, but in one process, and a score is made of the film's
+digest. What killed processes leave running is tested in tests/test_workers.py, the whole of it with nothing
+stood in for in tests/durability/test_random_kills.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from cxrbatch import night
+from cxrbatch.ledger import ledger as ledger_module
+from cxrbatch.ledger.atomic import TEMPORARY_MARK
+from cxrbatch.ledger.lease import LEASE
+from cxrbatch.pipeline import decoder_pool
+from cxrbatch.pipeline.decoder_pool import DecoderPool, FailedFilm, FilmFile
+from cxrbatch.reporting import audit, press
+from cxrbatch.reporting.content import ReportSettings
+from cxrbatch.request import Request
+from cxrbatch.scoring.engine import ScoredFilm
+
+TABLES = ("scores.csv", "calibrated.csv", "studies.csv", "rejected.csv")
+
+# -- what is stood in for
+
+
+class InlinePool:
+    """A pool without processes: a task is done when it is handed in."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def submit(self, function: Callable[..., Any], *arguments: Any, timeout: float) -> Future:
+        future: Future = Future()
+        try:
+            future.set_result(function(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        pass
+
+
+class DigestEngine:
+    """Decodes as ever; the probabilities follow from the film's pixels alone, as a network's do."""
+
+    def __init__(self, findings: int) -> None:
+        self._findings = findings
+        self._decoders = DecoderPool(1)
+
+    def score(self, films: Iterable[FilmFile]) -> Iterator[ScoredFilm | FailedFilm]:
+        for film in self._decoders.decode(films):
+            if isinstance(film, FailedFilm):
+                yield film
+                continue
+            random = np.random.default_rng(int(film.decoded.pixel_sha256[:15], 16))
+            probabilities = random.random(self._findings, np.float32)
+            maps = random.random((4, 4, self._findings), np.float32).astype(np.float16)
+            yield ScoredFilm(film.file, film.decoded, probabilities, maps)
+
+    def close(self) -> None:
+        self._decoders.close()
+
+
+def stand_in() -> None:
+    decoder_pool.WorkerPool = press.WorkerPool = InlinePool  # type: ignore[misc]
+    night.Night._start_engine = lambda self: DigestEngine(len(self._bundle.card.findings))  # type: ignore
+    ledger_module.COMMIT_SECONDS = 0.0  # a commit after every film, and so a fault point
+    audit._pictures = lambda *_: {"distributions.png": b"a plot"}
+    import cxrbatch.reporting.pdf as pdf
+
+    pdf.write_pdf = lambda *_: b"%PDF-"
+
+
+# -- fault points
+
+
+class FaultPoints:
+    """Counts the points that a run passes, and ends it at one of them."""
+
+    def __init__(self, run: Path, fatal: int | None, log: Path) -> None:
+        self._run = run
+        self._fatal = fatal
+        self._log = log.open("w")
+        self._passed = 0
+
+    def reach(self, label: str) -> None:
+        if self._passed == self._fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._passed += 1
+        self._log.write(f"{label}\n")
+        self._log.flush()
+
+    def around(self, name: str, function: Callable[..., Any], place: int) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            target = os.fspath(arguments[place]) if not isinstance(arguments[place], int) else ""
+            label = self._label(name, os.fsdecode(target))
+            self.reach(f"before {label}")
+            result = function(*arguments, **options)
+            self.reach(f"after {label}")
+            return result
+
+        return call
+
+    def _label(self, name: str, target: str) -> str:
+        """The kind of a point: what is done to which kind of file."""
+        if TEMPORARY_MARK in target:
+            return f"{name} temporary"
+        parent, _, file = target.rpartition("/")
+        _, _, suffix = file.rpartition(".")
+        in_study = "store" in parent or "reports" in parent
+        return f"{name} {Path(parent).parent.name if in_study else ''} {suffix if in_study else file}"
+
+    def install(self) -> None:
+        points = self
+        os.replace = self.around("rename", os.replace, 1)
+        os.unlink = self.around("unlink", os.unlink, 0)
+        os.rmdir = self.around("rmdir", os.rmdir, 0)
+        os.mkdir = self.around("mkdir", os.mkdir, 0)
+        os.fsync = self.around("fsync", os.fsync, 0)
+
+        class Connection(sqlite3.Connection):
+            def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+                if not sql.startswith(("BEGIN", "COMMIT")):
+                    return super().execute(sql, *values)
+                points.reach(f"before {sql}")
+                cursor = super().execute(sql, *values)
+                points.reach(f"after {sql}")
+                return cursor
+
+        connect = sqlite3.connect
+        sqlite3.connect = lambda *a, **o: connect(*a, factory=Connection, **o)  # type: ignore[assignment]
+
+
+# -- runs
+
+
+def request(folder: Path, run: Path, *, fresh: bool = False) -> Request:
+    settings = ReportSettings(pdf=False)
+    return Request(inputs=(str(folder / "inbox"),), out=run, workers=1, reports=settings, fresh=fresh)
+
+
+def in_a_process(work: Callable[[], object]) -> int:
+    """How a forked process ended that did `work`: minus the signal, or its exit code."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        code = 99
+        try:
+            work()
+            code = 0
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def film(path: Path, seed: int) -> None:
+    small = np.random.default_rng(seed).integers(0, 256, (8, 8), np.uint8)
+    Image.fromarray(small).resize((64, 72), Image.Resampling.BICUBIC).save(path)
+
+
+def first_inbox(folder: Path) -> None:
+    inbox = folder / "inbox"
+    inbox.mkdir()
+    for number in range(2):
+        film(inbox / f"{number}.png", number)
+    whole = (inbox / "0.png").read_bytes()
+    (inbox / "half.png").write_bytes(whole[: len(whole) // 2])
+    (inbox / "notes.txt").write_text("no film")
+
+
+def changed_inbox(folder: Path) -> None:
+    """A film that is new, one that is another now, one that is broken now."""
+    inbox = folder / "inbox"
+    film(inbox / "2.png", 2)
+    film(inbox / "0.png", 3)
+    (inbox / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    """What must be the same: every table and stored file byte for byte, every other file's being there."""
+    found = {}
+    for path in sorted(run.rglob("*")):
+        name = str(path.relative_to(run))
+        if path.is_dir():
+            continue
+        same = path.name in TABLES or name.startswith("store/") or path.suffix == ".jpg"
+        found[name] = path.read_bytes() if same else b""
+    return found
+
+
+def problems(run: Path, expected: dict[str, bytes]) -> list[str]:
+    found = contents(run)
+    wrong = [f"missing: {name}" for name in expected.keys() - found.keys()]
+    wrong += [f"too many: {name}" for name in found.keys() - expected.keys()]
+    wrong += [f"differs: {name}" for name in expected.keys() & found.keys() if expected[name] != found[name]]
+    if not (run / "run.json").exists() or json.loads((run / "run.json").read_text())["state"] != "finished":
+        wrong.append("run.json does not say finished")
+    if (run / LEASE).exists():
+        wrong.append("the lease is left")
+    for page in run.glob("reports/*/report.html"):
+        if not page.read_text().rstrip().endswith("</html>"):
+            wrong.append(f"half a page: {page}")
+    return wrong
+
+
+def killed(folder: Path, run: Path, fatal: int | None, fresh: bool) -> int:
+    def work() -> None:
+        points = FaultPoints(run, fatal, folder / "points.txt")
+        points.install()
+        night.score(request(folder, run, fresh=fresh))
+
+    return in_a_process(work)
+
+
+def main(folder: Path, scenario: str, which: str) -> None:
+    stand_in()
+    first_inbox(folder)
+    base, fresh = folder / "base", scenario == "fresh"
+    if scenario != "new":
+        assert in_a_process(lambda: night.score(request(folder, base))) == 0
+        changed_inbox(folder)
+
+    def begin(run: Path) -> None:
+        if base.exists():
+            shutil.copytree(base, run)
+
+    straight = folder / "straight"
+    begin(straight)
+    assert killed(folder, straight, None, fresh) == 0
+    labels = (folder / "points.txt").read_text().splitlines()
+    expected = contents(straight)
+    kinds: dict[str, int] = {}
+    for number, label in enumerate(labels):
+        kinds.setdefault(hashlib.sha256(label.encode()).hexdigest(), number)
+    chosen = range(len(labels)) if which == "every" else sorted(kinds.values())
+    failures = {}
+    run = folder / "run"
+    for number in chosen:
+        begin(run)
+        ended = killed(folder, run, number, fresh)
+        again = in_a_process(lambda: night.score(request(folder, run, fresh=fresh)))
+        wrong = problems(run, expected)
+        if ended != -signal.SIGKILL or again != 0 or wrong:
+            failures[f"{number} {labels[number]}"] = [f"{ended} {again}", *wrong]
+        shutil.rmtree(run, ignore_errors=True)
+    print(json.dumps({"points": len(labels), "tried": len(chosen), "labels": labels, "failures": failures}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
