@@ -7,14 +7,24 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, PrivateAttr, ValidationError
 
 from cxrbatch.pipeline.decoder_pool import DECODE_TIMEOUT
 from cxrbatch.reporting.content import DEFAULT_ACUTE, PageSize, ReportSettings
+
+_IN_TOML = {
+    "model_type": "must be a table: write the section's name in [brackets] and its keys below",
+    "tuple_type": 'must be a list, such as ["Effusion", "Edema"]',
+    "path_type": "must be a path in quotes",
+    "string_type": "must be text in quotes",
+    "finite_number": "must be a finite number",
+}
+"""What pydantic says in Python's terms, in those of somebody who edits a TOML file."""
 
 
 class ConfigError(Exception):
@@ -53,7 +63,7 @@ class Score(_Section):
     workers: PositiveInt | None = None
     mixed_precision: bool = False
     group_by: Literal["study", "folder"] = "study"
-    settle: Annotated[float, Field(ge=0.0)] = 0.0
+    settle: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
     decode_timeout: Annotated[float, Field(ge=1.0)] = DECODE_TIMEOUT
 
 
@@ -74,17 +84,37 @@ class SiteConfig(_Section):
     score: Score = Score()
     patient_data: PatientData = PatientData()
 
-    def report_settings(self, *, findings: str | None = None, formats: str | None = None) -> ReportSettings:
-        """How this site wants its reports, with what the command line says instead."""
+    _places: dict[str, str] = PrivateAttr(default_factory=dict)
+    """Where keys of [report] stand: that a finding's name is wrong shows only once there is a model."""
+
+    def report_settings(
+        self,
+        *,
+        findings: str | None = None,
+        formats: str | None = None,
+        begun_with: Mapping[str, Any] | None = None,
+    ) -> ReportSettings:
+        """How this site wants its reports, with what the command line says instead.
+
+        `begun_with` are the settings in the run.json of a run that is rendered again: they stand where
+        neither the command line nor the file says otherwise.
+        """
         chosen = formats or self.report.formats
+        acute, drawn = self.report.acute, findings or self.report.findings
+        if begun_with is not None and "acute" not in self.report.model_fields_set:
+            acute = tuple(begun_with["acute"])
+        if begun_with is not None and not findings and "findings" not in self.report.model_fields_set:
+            drawn = begun_with["report_findings"]
         return ReportSettings(
             hospital=self.hospital.name,
             department=self.hospital.department,
             logo=self.hospital.logo,
             page_size=self.report.page_size,
             templates=self.report.templates,
-            acute=self.report.acute,
-            findings=findings or self.report.findings,
+            acute=acute,
+            findings=drawn,
+            findings_from="--findings" if findings else self._places.get("findings", "--findings"),
+            acute_from=self._places.get("acute", "report.acute"),
             html="html" in chosen,
             pdf="pdf" in chosen,
         )
@@ -111,7 +141,10 @@ def load_config(path: Path | None) -> SiteConfig:
         config = SiteConfig.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(_first_problem(path, text, error)) from error
-    return _anchored(config, path, text)
+    anchored = _anchored(config, path, text)
+    for key in {"findings", "acute"} & config.report.model_fields_set:
+        anchored._places[key] = f"{path}, line {_line_of(text, ['report', key])}, key 'report.{key}'"
+    return anchored
 
 
 def _first_problem(path: Path, text: str, error: ValidationError) -> str:
@@ -125,7 +158,8 @@ def _first_problem(path: Path, text: str, error: ValidationError) -> str:
         else:
             known = SiteConfig.model_fields
         return f"{where}: is not known. Known here: {', '.join(known)}."
-    return f"{where}: {problem['msg']}. Received: {problem['input']!r}."
+    says = _IN_TOML.get(problem["type"], problem["msg"])
+    return f"{where}: {says}. Received: {problem['input']!r}."
 
 
 def _line_of(text: str, keys: list[str]) -> int:

@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from cxrbatch.chatter import imports_kept_quiet
 from cxrbatch.deidentification.labels import pseudonymous_labels
 from cxrbatch.deidentification.names import Names, open_names
 from cxrbatch.deidentification.settings import check_mode
-from cxrbatch.evaluation.labels import Labels, read_labels
+from cxrbatch.evaluation.labels import Labels
 from cxrbatch.inbox import take_in
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import Rejection, SourceFile
@@ -48,7 +49,7 @@ from cxrbatch.radiographs.display import left_out_jpeg
 from cxrbatch.reporting.content import RunFacts
 from cxrbatch.reporting.night_pages import worklist_rows, write_night_pages
 from cxrbatch.reporting.press import PRELOAD, Press
-from cxrbatch.request import Request, RequestError, Summary, require_known_findings
+from cxrbatch.request import Request, RequestError, Summary, labels_for, reports_for
 from cxrbatch.scoring.engine import Engine, ScoredFilm
 from cxrbatch.stopping import StopNow, StopRequested, stop_on_signals
 from cxrbatch.validation.inputs import Model
@@ -74,8 +75,8 @@ def score(request: Request) -> Summary:
 def _score(request: Request, stop: StopRequested) -> Summary:
     found = walk(request.inputs, exclude=[request.out])
     bundle = open_bundle(request.model)
-    require_known_findings(request.reports, bundle.card)
-    labels = None if request.labels is None else read_labels(request.labels, bundle.card.findings)
+    request = replace(request, reports=reports_for(request.reports, bundle.card))
+    labels = None if request.labels is None else labels_for(request.labels, bundle.card)
     # Workers are forked from a small server process that has already imported what they need.
     multiprocessing.set_forkserver_preload(["cxrbatch.pipeline.decoding", *PRELOAD])
     names = open_names(request.deidentify, request.out)

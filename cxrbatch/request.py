@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from cxrbatch.bundles.card import Card
+from cxrbatch.evaluation.labels import Labels, read_labels
 from cxrbatch.pipeline.decoder_pool import DECODE_TIMEOUT
-from cxrbatch.reporting.choice import check_findings
+from cxrbatch.reporting.choice import acute_on, check_findings
 from cxrbatch.reporting.content import ReportSettings
 
 
@@ -60,13 +61,33 @@ class Summary:
     message: str
 
 
-def require_known_findings(settings: ReportSettings, card: Card) -> None:
-    """Refuse a choice of findings that the model cannot answer.
+def reports_for(settings: ReportSettings, card: Card) -> ReportSettings:
+    """The settings with findings as the model's card spells them.
 
     Raises:
-        RequestError: naming the finding, and the ones there are.
+        RequestError: a finding that the model does not have; it says where it was asked for, and names
+            the ones there are.
     """
+    asked = settings.findings_from
     try:
         check_findings(settings.findings, card)
+        asked = settings.acute_from
+        return replace(settings, acute=acute_on(card, settings.acute))
     except ValueError as error:
-        raise RequestError(f"--findings {settings.findings}: {error}") from error
+        raise RequestError(f"{asked}: {error}") from error
+
+
+def labels_for(path: Path, card: Card) -> Labels:
+    """The labels to hold the night's scores against; a night is too long to learn afterwards that none fits.
+
+    Raises:
+        TableError: the table cannot be read; the message names file, line and column.
+        RequestError: it labels none of the model's findings.
+    """
+    labels = read_labels(path, card.findings)
+    if not set(labels.findings) & set(card.findings):
+        here, there = ", ".join(labels.findings) or "none", ", ".join(card.findings)
+        raise RequestError(
+            f"{path}, line 1: no finding in common with the model: {here} here, {there} there."
+        )
+    return labels

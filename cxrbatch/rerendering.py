@@ -10,6 +10,7 @@ from cxrbatch import __version__
 from cxrbatch.bundles.card import Card
 from cxrbatch.deidentification.free_text import withheld
 from cxrbatch.deidentification.settings import anonymous_pages, is_deidentified
+from cxrbatch.ledger import tables
 from cxrbatch.ledger.audit_log import append_event
 from cxrbatch.ledger.run_folder import RunFolder, RunFolderError
 from cxrbatch.ledger.run_json import read_run_json, write_run_json
@@ -17,7 +18,7 @@ from cxrbatch.progress import Progress
 from cxrbatch.reporting.content import ReportSettings, RunFacts
 from cxrbatch.reporting.night_pages import worklist_rows, write_night_pages
 from cxrbatch.reporting.press import PRELOAD, Press
-from cxrbatch.request import Summary, require_known_findings
+from cxrbatch.request import Summary, reports_for
 from cxrbatch.stopping import StopRequested, stop_on_signals
 
 
@@ -38,7 +39,7 @@ def report(run: Path, settings: ReportSettings, workers: int | None = None) -> S
         card = Card.model_validate(folder.ledger.fact("card"))
         sha256 = written["bundle"]["sha256"]
         facts = RunFacts(folder.run_id, folder.started, written["version"], sha256, card)
-        require_known_findings(settings, card)
+        settings = reports_for(settings, card)
         if is_deidentified(folder.ledger):
             settings = anonymous_pages(settings)
         with stop_on_signals() as stop:
@@ -52,6 +53,8 @@ def report(run: Path, settings: ReportSettings, workers: int | None = None) -> S
         reported = {"version": __version__, "reports_failed": len(failed)}
         written["audit_log"] = {"newest_line_sha256": append_event(folder.path, "reported", reported)}
         rows = worklist_rows(folder.ledger, card, settings.acute)
+        label = tables.bundle_label(card, sha256)
+        tables.write_studies(folder.path, (row.study for row in rows), card, label)  # in the worklist's order
         write_night_pages(folder.path, folder.ledger, rows, facts, settings, written)
         write_run_json(folder.path, written)
     finally:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from cxrbatch.bundles.bundle import open_bundle
 from cxrbatch.config import ConfigError, SiteConfig, load_config
 from cxrbatch.reporting.content import PageSize
+from cxrbatch.request import RequestError, reports_for
 
 
 def _write(folder: Path, text: str) -> Path:
@@ -46,6 +48,10 @@ def test_what_the_file_says_reaches_the_reports(tmp_path: Path) -> None:
         ('[score]\nbatch_size = "four"\n', 2, "score.batch_size", "'four'"),
         ('[hospital]\nname = "x"\nlogo = "gone.png"\n', 3, "hospital.logo", "no file"),
         ('[report]\ntemplates = "gone"\n', 2, "report.templates", "no folder"),
+        ('[report]\nacute = "Edema"\n', 2, "report.acute", "must be a list"),
+        ("[hospital]\nlogo = 5\n", 2, "hospital.logo", "a path in quotes"),
+        ("score = 3\n", 1, "score", "must be a table"),
+        ("[score]\nsettle = inf\n", 2, "score.settle", "finite"),
     ],
 )
 def test_mistake_is_named_with_its_place(tmp_path: Path, text: str, line: int, key: str, says: str) -> None:
@@ -80,3 +86,22 @@ def test_file_that_is_no_utf8(tmp_path: Path) -> None:
     path.write_bytes('[hospital]\nname = "Söder"\n'.encode("latin-1"))
     with pytest.raises(ConfigError, match="is not UTF-8"):
         load_config(path)
+
+
+@pytest.mark.parametrize("key", ["findings", "acute"])
+def test_finding_that_the_model_does_not_have_is_named_with_its_place(tmp_path: Path, key: str) -> None:
+    value = '"Nonsense"' if key == "findings" else '["Nonsense"]'
+    path = _write(tmp_path, f"[report]\n{key} = {value}\n")
+    card = open_bundle("cxr-lite").card
+    with pytest.raises(RequestError) as caught:
+        reports_for(load_config(path).report_settings(), card)
+    assert str(caught.value).startswith(f"{path}, line 2, key 'report.{key}': No such finding: 'Nonsense'.")
+
+
+def test_run_rendered_again_keeps_what_it_was_begun_with_unless_told_otherwise(tmp_path: Path) -> None:
+    begun = {"acute": ["Mass"], "report_findings": "top:4"}
+    again = load_config(None).report_settings(begun_with=begun)
+    assert (again.acute, again.findings) == (("Mass",), "top:4")
+    site = load_config(_write(tmp_path, '[report]\nacute = ["Edema"]\n'))
+    told = site.report_settings(findings="all", begun_with=begun)
+    assert (told.acute, told.findings) == (("Edema",), "all")

@@ -373,6 +373,20 @@ def test_reports_are_rendered_again_without_the_inputs_or_the_model(films: Path,
     assert _contents(run) == before
 
 
+def test_worklist_and_table_rendered_again_have_one_order(films: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    _score(films, run, reports=HTML_ONLY)
+    before = [row["study_key"] for row in _rows(run / "studies.csv")]
+    settings = ReportSettings(pdf=False, acute=("hernia",))
+    assert rerendering.report(run, settings).exit_code == 0
+    rows = _rows(run / "studies.csv")
+    by_hernia = sorted(rows, key=lambda row: -float(row["Hernia"]))
+    assert [row["study_key"] for row in rows] == [row["study_key"] for row in by_hernia] != before
+    page = (run / "index.html").read_text()
+    places = [page.index(f"reports/{row['study_key']}/report.html") for row in rows]
+    assert places == sorted(places)
+
+
 def test_report_that_cannot_be_rendered_costs_only_itself(films: Path, tmp_path: Path) -> None:
     templates = tmp_path / "templates"
     templates.mkdir()
@@ -484,6 +498,14 @@ def test_usage_errors_come_before_any_work(films: Path, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="Flu"):
         _score(films, run, reports=ReportSettings(findings="Flu"))
     assert not run.exists()
+
+
+def test_labels_of_other_findings_are_refused_before_any_work(films: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("image,Efusion\n0,1\n")
+    with pytest.raises(RequestError, match=r"labels\.csv, line 1: .*Efusion.*Effusion"):
+        _score(films, tmp_path / "run", labels=labels)
+    assert not (tmp_path / "run").exists()
 
 
 def test_resuming_otherwise_is_refused_with_the_difference(films: Path, tmp_path: Path) -> None:

@@ -27,14 +27,15 @@ def report(
     from cxrbatch.config import ConfigError, load_config
     from cxrbatch.ledger.lease import FolderHeldError
     from cxrbatch.ledger.run_folder import RunFolderError
-    from cxrbatch.ledger.run_json import RunJsonError
+    from cxrbatch.ledger.run_json import RunJsonError, read_run_json
     from cxrbatch.ledger.schema import LedgerError
     from cxrbatch.request import RequestError
 
     try:
         site = load_config(config)
         keep_private(site.patient_data.umask)
-        settings = site.report_settings(findings=findings)
+        begun_with = read_run_json(run)["settings"]
+        settings = site.report_settings(findings=findings, begun_with=begun_with)
         summary = rerendering.report(run, settings, workers)
     except (ConfigError, RunFolderError, RunJsonError, LedgerError, RequestError) as error:
         leave(Exit.WRONG_USAGE, error)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cxrbatch.intake.quiet import quiet_decoders
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import FileKind
 from cxrbatch.radiographs.dicom import read_dicom
 from cxrbatch.radiographs.radiograph import Radiograph, RadiographError
 from cxrbatch.radiographs.raster import read_raster
+
+BLANK_NOTE = "Every pixel has the same value: there is nothing to see in this image."
 
 
 def read_radiograph(data: bytes, kind: FileKind) -> Radiograph:
@@ -22,9 +26,10 @@ def read_radiograph(data: bytes, kind: FileKind) -> Radiograph:
     """
     try:
         with quiet_decoders():
-            if kind is FileKind.DICOM:
-                return read_dicom(data)
-            return read_raster(data, kind)
+            film = read_dicom(data) if kind is FileKind.DICOM else read_raster(data, kind)
+            if film.pixels.min() == film.pixels.max():  # a model has an opinion of that, too
+                return replace(film, notes=(*film.notes, BLANK_NOTE))
+            return film
     except (RadiographError, MemoryError):
         raise
     except Exception as error:

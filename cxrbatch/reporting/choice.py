@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from cxrbatch.bundles.card import Card
+from cxrbatch.reporting.content import DEFAULT_ACUTE
 from cxrbatch.scoring.decision import is_flagged, margin
 
 _TOP = re.compile(r"top:(\d+)", re.IGNORECASE)
@@ -43,6 +44,23 @@ def check_findings(spec: str, card: Card) -> None:
         ValueError: as `findings_to_draw`.
     """
     _chosen(spec, card)
+
+
+def acute_on(card: Card, acute: Sequence[str]) -> tuple[str, ...]:
+    """The acute findings as the card spells them; names match regardless of case, spaces and underscores.
+
+    Those of the default list may be missing on a card. Another name that is missing is a slip of the pen,
+    and would put patients at the end of the worklist without a word.
+
+    Raises:
+        ValueError: a name that is neither on the card nor in the default list.
+    """
+    known = {_folded(name): name for name in (*DEFAULT_ACUTE, *card.findings)}
+    unknown = [name for name in acute if _folded(name) not in known]
+    if unknown:
+        received = ", ".join(map(repr, unknown))
+        raise ValueError(f"No such finding: {received}. Known: {', '.join(card.findings)}.")
+    return tuple(known[_folded(name)] for name in acute)
 
 
 def _chosen(spec: str, card: Card) -> frozenset[str] | None:

@@ -33,6 +33,10 @@ class ReportSettings:
     acute: tuple[str, ...] = DEFAULT_ACUTE
     findings: str = "flagged"
     """``flagged`` (and at least the top one), ``top:N``, ``all``, or names separated by commas."""
+    findings_from: str = "--findings"
+    """Who chose `findings`, for messages: the option, or a place in the configuration file."""
+    acute_from: str = "acute"
+    """Likewise, who named the acute findings."""
     html: bool = True
     pdf: bool = True
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from cxrbatch import rerendering
 from cxrbatch.cli.app import app
+from cxrbatch.ledger.run_json import write_run_json
 
 
 def test_a_run_folder_that_cannot_be_written_is_one_sentence(
@@ -17,6 +18,7 @@ def test_a_run_folder_that_cannot_be_written_is_one_sentence(
     def fail(*_: object) -> None:
         raise PermissionError(13, "Permission denied", str(tmp_path / "index.html"))
 
+    write_run_json(tmp_path, {"settings": {"acute": [], "report_findings": "flagged"}})
     monkeypatch.setattr(rerendering, "report", fail)
     done = CliRunner().invoke(app, ["report", str(tmp_path)])
     assert done.exit_code == 1

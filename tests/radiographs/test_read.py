@@ -22,7 +22,7 @@ from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import FileKind
 from cxrbatch.radiographs import read
 from cxrbatch.radiographs.radiograph import Radiograph, RadiographError
-from cxrbatch.radiographs.read import read_radiograph
+from cxrbatch.radiographs.read import BLANK_NOTE, read_radiograph
 
 BUNDLED = Path(pydicom.__file__).parent / "data"
 STORE = Path(data_store.__file__).parent / "data"
@@ -188,3 +188,17 @@ def test_no_tensorflow_in_a_decoding_process():
         "sys.exit(any(m.split('.')[0] in ('tensorflow', 'keras', 'torch', 'openvino') for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("value", [0, 77, 255])
+def test_a_blank_image_is_noted(value):
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((20, 30), value, np.uint8)).save(buffer, "PNG")
+    assert BLANK_NOTE in read_radiograph(buffer.getvalue(), FileKind.PNG).notes
+
+
+def test_a_single_other_pixel_is_no_blank_image():
+    buffer, pixels = io.BytesIO(), np.zeros((20, 30), np.uint8)
+    pixels[3, 4] = 1
+    Image.fromarray(pixels).save(buffer, "PNG")
+    assert BLANK_NOTE not in read_radiograph(buffer.getvalue(), FileKind.PNG).notes

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from cxrbatch.bundles.card import Card
-from cxrbatch.reporting.choice import check_findings, findings_to_draw
+from cxrbatch.reporting.choice import acute_on, check_findings, findings_to_draw
 
 # thresholds: Effusion .4, Pneumothorax .3, Pleural_Thickening .2, Nodule .1, Hernia .05
 TWO_FLAGGED = (0.5, 0.1, 0.9, 0.02, 0.01)
@@ -60,3 +60,16 @@ def test_unknown_name_is_said_with_the_known_ones(card: Card) -> None:
 def test_top_n_without_validated_aurocs_is_refused(new_card: Callable[..., Card]) -> None:
     with pytest.raises(ValueError, match="has none"):
         check_findings("top:2", new_card(validation=None))
+
+
+def test_acute_findings_match_regardless_of_case_and_spaces(card: Card) -> None:
+    assert acute_on(card, ("pneumothorax", "pleural thickening")) == ("Pneumothorax", "Pleural_Thickening")
+
+
+def test_default_acute_finding_may_be_missing_on_a_card(card: Card) -> None:
+    assert acute_on(card, ("edema", "Effusion")) == ("Edema", "Effusion")
+
+
+def test_acute_finding_that_nothing_is_called_like_is_refused(card: Card) -> None:
+    with pytest.raises(ValueError, match=r"'Pneumothoraks'.*Known: "):
+        acute_on(card, ("Effusion", "Pneumothoraks"))
