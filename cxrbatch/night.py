@@ -232,17 +232,18 @@ class Night:
     def _record(self, image: PendingImage, outcome: ScoredFilm | FailedFilm) -> None:
         """Files first, then the ledger: what it says is done lies on disk."""
         names = self._names
+        found = outcome.failure if isinstance(outcome, FailedFilm) else outcome.decoded
+        if found.source is not None and names.source(found.source) != image.source:
+            # What its header said may no longer hold. An unreadable file is looked at again on every start.
+            detail = "The file changed while the run was going on: start the same command again to score it."
+            self._ledger.record_rejection(image.path, Reason.UNREADABLE, detail, "")
+            return
         if isinstance(outcome, FailedFilm):
             failure = outcome.failure
             detail, file_sha256 = names.sentence(failure.detail), names.digest(failure.file_sha256)
             self._ledger.record_rejection(image.path, failure.reason, detail, file_sha256)
             return
         decoded = outcome.decoded
-        if decoded.source is not None and names.source(decoded.source) != image.source:
-            # What its header said may no longer hold. An unreadable file is looked at again on every start.
-            detail = "The file changed while the run was going on: start the same command again to score it."
-            self._ledger.record_rejection(image.path, Reason.UNREADABLE, detail, "")
-            return
         file_sha256, pixel_sha256 = names.digest(decoded.file_sha256), names.digest(decoded.pixel_sha256)
         uid = image.header.image_uid
         twin = self._ledger.twin(image.path, image.study_key, uid, pixel_sha256) if uid else None

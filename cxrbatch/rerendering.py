@@ -10,10 +10,11 @@ from cxrbatch import __version__
 from cxrbatch.bundles.card import Card
 from cxrbatch.deidentification.free_text import withheld
 from cxrbatch.deidentification.settings import anonymous_pages, is_deidentified
-from cxrbatch.ledger import tables
+from cxrbatch.ledger import layout, tables
 from cxrbatch.ledger.audit_log import append_event
 from cxrbatch.ledger.run_folder import RunFolder, RunFolderError
 from cxrbatch.ledger.run_json import read_run_json, write_run_json
+from cxrbatch.ledger.schema import ledger_faults_told
 from cxrbatch.progress import Progress
 from cxrbatch.reporting.content import ReportSettings, RunFacts
 from cxrbatch.reporting.night_pages import worklist_rows, write_night_pages
@@ -42,7 +43,7 @@ def report(run: Path, settings: ReportSettings, workers: int | None = None) -> S
         settings = reports_for(settings, card)
         if is_deidentified(folder.ledger):
             settings = anonymous_pages(settings)
-        with stop_on_signals() as stop:
+        with stop_on_signals() as stop, ledger_faults_told(folder.path / layout.LEDGER):
             _print_all(folder, facts, settings, workers or len(os.sched_getaffinity(0)), stop)
         if stop:
             return Summary(stop.exit_code, "Stopped. Start the same command again.")

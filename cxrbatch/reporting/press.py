@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
@@ -35,10 +34,10 @@ class Press:
         self._pool = WorkerPool(workers, max_tasks=REPORTS_PER_PROCESS)
 
     def submit(self, study: StudyRecord) -> None:
-        """Queue a study. Its folder is made anew, so nothing of an older report is left."""
+        """Queue a study. What it replaces of an older report stays until the new is there."""
         self._unfinished.add(study.key)
         run, facts, settings = self._fixed
-        future = self._pool.submit(_print_report, run, study, facts, settings, timeout=REPORT_TIMEOUT)
+        future = self._pool.submit(render_study, run, study, facts, settings, timeout=REPORT_TIMEOUT)
         future.add_done_callback(lambda done: self._finished.put((study.key, _error(done))))
 
     def finished(self, *, wait: bool = False, seconds: float = 1.0) -> Iterator[tuple[str, str]]:
@@ -72,11 +71,6 @@ class Press:
         self._pool.close()
         for key in self._unfinished:
             sweep_temporaries(self._fixed[0] / REPORTS / key)
-
-
-def _print_report(run: Path, study: StudyRecord, facts: RunFacts, settings: ReportSettings) -> None:
-    shutil.rmtree(run / REPORTS / study.key, ignore_errors=True)
-    render_study(run, study, facts, settings)
 
 
 def _error(future: Future) -> BaseException | None:

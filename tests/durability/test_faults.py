@@ -101,7 +101,7 @@ def test_report_that_finds_the_disk_full_is_no_failed_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inbox, run = _films(tmp_path / "inbox", 2), tmp_path / "run"
-    monkeypatch.setattr("cxrbatch.reporting.press._print_report", _no_space)
+    monkeypatch.setattr("cxrbatch.reporting.press.render_study", _no_space)
     with pytest.raises(OSError, match="No space left"):
         _score(inbox, run, reports=ReportSettings(pdf=False))
     monkeypatch.undo()
