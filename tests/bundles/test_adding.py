@@ -105,7 +105,7 @@ def test_a_legacy_file_with_a_layer_missing_is_refused(
         names = list(file.attrs["layer_names"])
         file.attrs["layer_names"] = np.array([n for n in names if n != b"conv5_block16_2/conv"], dtype="S")
 
-    with pytest.raises(BundleError, match="cannot be read as a weights file"):
+    with pytest.raises(BundleError, match="does not fit densenet121"):
         add_bundle(path, "short", preset="chexnet-keras")
 
 
@@ -256,7 +256,7 @@ def test_another_input_size_is_refused(tmp_path: Path) -> None:
         ({"architecture": "resnet", "findings": FINDINGS, "input_spec": SPEC}, "no architecture 'resnet'"),
         (
             {"architecture": "densenet121", "findings": FINDINGS, "input_spec": SPEC},
-            "does not fit densenet121",
+            "cannot be read as a weights file",
         ),
     ],
 )
