@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, PrivateAttr, Val
 
 from cxrbatch.pipeline.decoder_pool import DECODE_TIMEOUT
 from cxrbatch.reporting.content import DEFAULT_ACUTE, PageSize, ReportSettings
+from cxrbatch.reporting.site_templates import problem_of
 
 _IN_TOML = {
     "model_type": "must be a table: write the section's name in [brackets] and its keys below",
@@ -194,6 +195,9 @@ def _anchored(config: SiteConfig, path: Path, text: str) -> SiteConfig:
         if not templates.is_dir():
             line = _line_of(text, ["report", "templates"])
             raise ConfigError(f"{path}, line {line}, key 'report.templates': there is no folder {templates}.")
+        if problem := problem_of(templates):
+            line = _line_of(text, ["report", "templates"])
+            raise ConfigError(f"{path}, line {line}, key 'report.templates': {problem}")
     ours = config.patient_data
     named = {"key_file": ours.key_file, "crosswalk": ours.crosswalk}
     kept = {name: folder / file for name, file in named.items() if file is not None}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from weasyprint import CSS, HTML
 from weasyprint.text.fonts import FontConfiguration
@@ -36,20 +37,36 @@ class PdfError(ValueError):
 
 
 class PictureFetcher(URLFetcher):
-    """Gives out the pictures it holds, from memory, and refuses every other URL, network and files alike."""
+    """Gives out the pictures it holds, from memory, and those in the folder of the site's templates.
 
-    def __init__(self, pictures: Mapping[str, bytes]) -> None:
-        super().__init__(allowed_protocols=[SCHEME.rstrip(":")], allow_redirects=False)
+    Every other URL is refused, network and files alike.
+    """
+
+    def __init__(self, pictures: Mapping[str, bytes], site: Path | None = None) -> None:
+        super().__init__(allowed_protocols=[SCHEME.rstrip(":"), "file"], allow_redirects=False)
         self._pictures = pictures
+        self._site = None if site is None else site.resolve()
         self.refused: list[str] = []
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> URLFetcherResponse:
         name = url.removeprefix(SCHEME)
+        own = self._own_file(url)
+        if own is not None:
+            return URLFetcherResponse(url, own.read_bytes(), {"Content-Type": _MIME[own.suffix.lower()]})
         if not url.startswith(SCHEME) or name not in self._pictures:
             self.refused.append(url[:200])
             raise ValueError(f"'{url[:200]}' is none of the report's own pictures.")
         mime = _MIME.get(Path(name).suffix.lower(), "application/octet-stream")
         return URLFetcherResponse(url, self._pictures[name], {"Content-Type": mime})
+
+    def _own_file(self, url: str) -> Path | None:
+        """The picture in the site's folder that `url` means; links out of the folder do not count."""
+        parts = urlsplit(url)
+        if self._site is None or parts.scheme != "file" or parts.netloc:
+            return None
+        path = Path(unquote(parts.path)).resolve()
+        is_own = path.is_relative_to(self._site) and path.suffix.lower() in _MIME and path.is_file()
+        return path if is_own else None
 
 
 def write_pdf(
@@ -78,10 +95,10 @@ def write_pdf(
     key = (style, page_size, site, *shape)
     expected = _page_counts.get(key, 1)
     for _ in range(3):  # the number itself may move a line break; it settles at once
-        fetcher = PictureFetcher(pictures)
-        document = HTML(string=to_bytes(page(expected)), encoding="utf-8", url_fetcher=fetcher).render(
-            font_config=_fonts(), stylesheets=_style_sheets(style, page_size, site)
-        )
+        fetcher = PictureFetcher(pictures, site)
+        document = HTML(
+            string=to_bytes(page(expected)), encoding="utf-8", url_fetcher=fetcher, base_url=_base(site)
+        ).render(font_config=_fonts(), stylesheets=_style_sheets(style, page_size, site))
         _refuse(fetcher, pictures)
         _page_counts[key] = pages = len(document.pages)
         if pages == expected:
@@ -90,6 +107,11 @@ def write_pdf(
     result: bytes = document.write_pdf()
     _refuse(fetcher, pictures)  # attachments and pictures within SVG are fetched only now
     return result
+
+
+def _base(site: Path | None) -> str | None:
+    """What plain names in a page are relative to: nothing but the site's own folder of templates."""
+    return None if site is None else f"{site.resolve().as_uri()}/"
 
 
 def _refuse(fetcher: PictureFetcher, pictures: Mapping[str, bytes]) -> None:
@@ -112,9 +134,9 @@ def _style_sheets(style: str, page_size: PageSize, site: Path | None) -> list[CS
     environment = templates(site)
     assert environment.loader is not None
     source = environment.loader.get_source(environment, style)[0]
-    fetcher = PictureFetcher({})
+    fetcher = PictureFetcher({}, site)
     sheets = [
-        CSS(string=text, url_fetcher=fetcher, font_config=_fonts())
+        CSS(string=text, url_fetcher=fetcher, font_config=_fonts(), base_url=_base(site))
         for text in (source, f"@page {{ size: {page_size.value} }}")
     ]
     if fetcher.refused:
