@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from cxrbatch.deidentification.site_key import require_private
+from cxrbatch.ledger.schema import LedgerError
 from cxrbatch.request import RequestError
 
 _TABLES = """
@@ -62,12 +63,23 @@ class Crosswalk:
         self._waiting.add((kind, pseudonym, value))
 
     def commit(self) -> None:
-        """What was added survives a crash once this returns."""
+        """What was added survives a crash once this returns.
+
+        Raises:
+            LedgerError: it cannot be written: the disk is full, or another run holds it for too long.
+        """
         if not self._waiting:
             return
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany("INSERT OR IGNORE INTO crosswalk VALUES (?, ?, ?)", sorted(self._waiting))
-        self._db.execute("COMMIT")
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT OR IGNORE INTO crosswalk VALUES (?, ?, ?)", sorted(self._waiting))
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise LedgerError(
+                f"The crosswalk cannot be written ({error}): mend that and start the same command again."
+            ) from None
         self._waiting.clear()
 
     def value(self, kind: str, pseudonym: str) -> str | None:

@@ -15,7 +15,10 @@ _QUOTE = re.compile(r"""(?<!\w)['"\u2018\u201c`]([^'"\u2018\u2019\u201c\u201d`]*
 _UID = re.compile(r"\d+(?:\.\d+){3,}")
 _NUMBER = re.compile(r"\d{7,}")
 _PATH = re.compile(r"(?<![\w<])(?:~|\.{0,2})/[^\s,;]*[^\s,;.:]")
-_LIBRARY = re.compile(r"(cannot be decoded|is damaged|is unusable)\b[ :(].*", re.DOTALL)
+_LIBRARY = re.compile(
+    r"(cannot be decoded|is damaged|is unusable|No decoder here reads this transfer syntax)\b[ :(].*",
+    re.DOTALL,
+)
 """What follows is a library's own message."""
 
 
@@ -24,6 +27,7 @@ def withheld(sentence: str) -> str:
 
     What a file's header holds stands in quotes in our sentences; what other libraries say is cut off.
     """
+    sentence = sentence.replace("reads transfer syntax", "reads this transfer syntax:")
     text = _LIBRARY.sub(r"\1.", sentence)
     quotes = _QUOTE.findall(text)
     if quotes and all(value.upper() in WORDS for value in quotes):

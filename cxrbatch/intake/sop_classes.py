@@ -85,5 +85,8 @@ def is_image(uid: str) -> bool:
 
 
 def name_of(uid: str) -> str:
-    """The standard's name of a class, or the UID itself."""
-    return str(UID(uid, IGNORE).name) if uid else "blank"
+    """The standard's name of a class, or in quotes what stands in place of one."""
+    if not uid:
+        return "blank"
+    name = str(UID(uid, IGNORE).name)
+    return f"'{uid}'" if name == uid else name

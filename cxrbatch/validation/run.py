@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cxrbatch.bundles.bundle import open_bundle
 from cxrbatch.bundles.card import Card
 from cxrbatch.csv_cells import frame_bytes
+from cxrbatch.deidentification.settings import anonymous_pages, is_deidentified
 from cxrbatch.evaluation.account import CohortAccount, alarms, notices, overlap_dict
 from cxrbatch.evaluation.cohort import Cohort, join
 from cxrbatch.evaluation.delimited import fold
@@ -121,8 +122,10 @@ def _validate_run(
             raise ValidationError(f"{run} holds no scored image: there is nothing to validate.")
         card = Card.model_validate(ledger.fact("card"))
         model = Model(card, written["bundle"]["sha256"])
-        inputs = Inputs(run / layout.SCORES, read_labels(labels, card.findings), model, run)
-        return _validate(inputs, ledger, out, options, settings)
+        hidden = is_deidentified(ledger)
+        inputs = Inputs(run / layout.SCORES, read_labels(labels, card.findings), model, run, hidden)
+        pages = settings or ReportSettings()
+        return _validate(inputs, ledger, out, options, anonymous_pages(pages) if hidden else pages)
     finally:
         ledger.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from dataclasses import asdict, replace
 from datetime import date
 
@@ -15,7 +16,11 @@ from pydicom.uid import UID
 from cxrbatch.deidentification.free_text import withheld
 from cxrbatch.deidentification.header import OVER_OLDEST, pseudonymous
 from cxrbatch.deidentification.pseudonyms import LONGEST_SHIFT, SHORTEST_SHIFT, Pseudonyms
+from cxrbatch.intake.dicom_elements import Code
+from cxrbatch.intake.headers import ScreeningFacts
 from cxrbatch.intake.records import FileKind, ImageHeader, Patient, View
+from cxrbatch.intake.screening import burned_in_notes, notes, screen
+from cxrbatch.intake.view import find_view
 
 KEYED = Pseudonyms(b"k" * 32)
 HEADER = ImageHeader(
@@ -169,11 +174,53 @@ def test_the_crosswalk_is_told_what_stands_for_what() -> None:
         ("TransferSyntaxUID is 1.2.840.10008.1.2.1.", None),
         ("See /data/zebra/1.dcm.", "See (withheld)."),
         ("Number 12345678 of it.", "Number (withheld) of it."),
+        (
+            "No decoder here reads transfer syntax zebra (zebra).",
+            "No decoder here reads this transfer syntax.",
+        ),
         ("The pixel data cannot be decoded: zebra said so", "The pixel data cannot be decoded."),
     ],
 )
 def test_sentences_quote_known_words_only(sentence: str, expected: str | None) -> None:
     assert withheld(sentence) == (sentence if expected is None else expected)
+
+
+ODD = ("Zebra^Quagga", "Zebra Image Storage", "1.2.99999.Zebra", "Zebra's 'Quagga', see", "/in/Zebra")
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("sop_class", "modality", "body_part", "presentation_intent", "conversion_type", "image_type"),
+        *("regions", "descriptions", "makers", "burned_in", "view", "transfer_syntax"),
+    ],
+)
+def test_no_detail_or_note_of_the_screening_says_what_is_in_a_header(name: str, odd: str) -> None:
+    """Every value that screening sees, each with everything else as it is in a film and in a capture."""
+    changes: dict[str, object] = {
+        "image_type": ("DERIVED", "PRIMARY", odd),
+        "regions": (Code(odd, odd, f"{odd} hand"),),
+        "descriptions": (("SeriesDescription (0008,103E)", f"screenshot {odd}"),),
+        "makers": (("Manufacturer (0008,0070)", f"Lunit {odd}"),),
+        "view": find_view(f"LATERAL {odd}", (), ()),
+        "body_part": f"HAND {odd}",
+    }
+    header = HEADER
+    said = []
+    for sop_class in ("1.2.840.10008.5.1.4.1.1.1.1", "1.2.840.10008.5.1.4.1.1.7", odd, ""):
+        for pixels in (True, False):
+            facts = ScreeningFacts(sop_class, "DX", "CHEST", has_rows=pixels, has_pixel_data=pixels)
+            if name == "transfer_syntax":
+                header = replace(HEADER, transfer_syntax=odd)
+            else:
+                facts = replace(facts, **{name: changes.get(name, odd)})
+            verdict = screen(header, facts)
+            said += [verdict.detail] if verdict else []
+            said += [*notes(header, facts), *burned_in_notes(facts)]
+    assert said
+    for sentence in said:
+        assert not re.search("zebra|quagga|99999", withheld(sentence), re.IGNORECASE), sentence
 
 
 @given(st.text(min_size=3).filter(lambda text: "zebra" not in text.lower()))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from cxrbatch.deidentification.crosswalk import Crosswalk
 from cxrbatch.deidentification.names import open_names
 from cxrbatch.deidentification.site_key import site_key
+from cxrbatch.ledger.schema import LedgerError
 from cxrbatch.request import Deidentify, RequestError
 
 SECRET = "5f" * 32
@@ -86,6 +89,22 @@ def test_the_crosswalk_is_for_its_owner_alone(tmp_path: Path) -> None:
     path.chmod(0o640)
     with pytest.raises(RequestError, match="chmod 600"):
         Crosswalk(path, "f")
+
+
+def test_a_crosswalk_that_cannot_be_written_is_a_clear_error_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxrbatch.deidentification.crosswalk.BUSY_SECONDS", 0.05)
+    path = tmp_path / "c.db"
+    crosswalk = Crosswalk(path, "f")
+    crosswalk.add("file", "file-1", "/in/1")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerError, match="start the same command again"):
+            crosswalk.commit()
+        other.execute("ROLLBACK")
+    crosswalk.commit()
+    assert crosswalk.value("file", "file-1") == "/in/1"
 
 
 def test_a_crosswalk_of_another_key_or_no_crosswalk_is_refused(tmp_path: Path) -> None:

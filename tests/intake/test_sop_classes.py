@@ -38,7 +38,7 @@ def test_plans_waveforms_and_presentation_states_hold_no_image() -> None:
 
 def test_names() -> None:
     assert sop_classes.name_of("1.2.840.10008.5.1.4.1.1.1") == "Computed Radiography Image Storage"
-    assert sop_classes.name_of("1.2.3") == "1.2.3"
+    assert sop_classes.name_of("1.2.3") == "'1.2.3'"  # in quotes, as all that is a header's own word
     assert sop_classes.name_of("") == "blank"
     assert sop_classes.name_of(sop_classes.DICOMDIR) == "Media Storage Directory Storage"
     radiographs = {sop_classes.name_of(uid).split(" Image")[0] for uid in sop_classes.RADIOGRAPH}
