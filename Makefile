@@ -8,7 +8,7 @@ PACKAGES := .venv/.packages-installed
 PROJECT := .venv/.project-installed
 ARGS ?=
 
-.PHONY: help demo test test-long lint format bench bench-validate torch lock wheel clean setup
+.PHONY: help demo test test-long lint audit format bench bench-validate torch lock wheel clean setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ lint: $(PROJECT) ## style and types: ruff check, ruff format --check, mypy
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+
+audit: setup ## known vulnerabilities in the pinned dependencies; skipped where no database answers
+	@scripts/audit.sh
 
 format: $(PROJECT) ## let ruff mend style
 	@$(BIN)/ruff check --fix

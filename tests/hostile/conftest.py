@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,9 @@ def film(path: Path, uid: str = "1.2.826.0.1.3680043.8.498.7", **changes: Any) -
     if syntax != ExplicitVRLittleEndian:
         ds["PixelData"].VR = "OB"
         ds["PixelData"].is_undefined_length = True
-    ds.save_as(path, enforce_file_format=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of values that no header should hold: that is the point
+        ds.save_as(path, enforce_file_format=True)
     return path
 
 
