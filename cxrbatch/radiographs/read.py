@@ -7,6 +7,7 @@ from dataclasses import replace
 from cxrbatch.intake.quiet import quiet_decoders
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import FileKind
+from cxrbatch.radiographs.cut_off import cut_off_notes
 from cxrbatch.radiographs.dicom import read_dicom
 from cxrbatch.radiographs.radiograph import Radiograph, RadiographError
 from cxrbatch.radiographs.raster import read_raster
@@ -29,7 +30,7 @@ def read_radiograph(data: bytes, kind: FileKind) -> Radiograph:
             film = read_dicom(data) if kind is FileKind.DICOM else read_raster(data, kind)
             if film.pixels.min() == film.pixels.max():  # a model has an opinion of that, too
                 return replace(film, notes=(*film.notes, BLANK_NOTE))
-            return film
+            return replace(film, notes=film.notes + cut_off_notes(film.pixels))
     except (RadiographError, MemoryError):
         raise
     except Exception as error:
