@@ -6,6 +6,7 @@ each step asks the ledger what is still to be done.
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import multiprocessing
@@ -46,16 +47,20 @@ from cxrbatch.ledger.space import require_space
 from cxrbatch.pipeline.decoder_pool import FailedFilm, FilmFile
 from cxrbatch.progress import Progress
 from cxrbatch.radiographs.display import left_out_jpeg
-from cxrbatch.reporting.content import RunFacts
-from cxrbatch.reporting.night_pages import worklist_rows, write_night_pages
+from cxrbatch.reporting.content import ReportSettings, RunFacts
+from cxrbatch.reporting.night_pages import print_night_pages, worklist_rows
 from cxrbatch.reporting.press import PRELOAD, Press
 from cxrbatch.request import Request, RequestError, Summary, labels_for, reports_for
 from cxrbatch.scoring.engine import Engine, ScoredFilm
 from cxrbatch.stopping import StopNow, StopRequested, stop_on_signals
 from cxrbatch.validation.inputs import Model
 from cxrbatch.validation.run import validate_night
+from cxrbatch.workers import WorkerDiedError, WorkerPool
 
 _log = logging.getLogger("cxrbatch")
+
+PAGES_TIMEOUT = 3600.0
+"""Seconds after which making the pages of a whole night counts as hanging."""
 
 
 def score(request: Request) -> Summary:
@@ -329,15 +334,27 @@ class Night:
         """
         self._folder.require_held()
         settings = self._request.reports
-        rows = worklist_rows(self._ledger, self._bundle.card, settings.acute)
         written = self._account("finished")
         # Before the pages, which print the digest of this line, and with it anchor all lines before it.
         written["audit_log"] = {"newest_line_sha256": self._note("finished", counts=written["counts"])}
-        write_night_pages(self._folder.path, self._ledger, rows, self._facts, settings, written)
+        self._ledger.commit()
+        self._print_night_pages(settings, written)
         write_run_json(self._folder.path, written)
         self._ledger.record_fact("finished", written["finished"])
         self._ledger.commit()
         return self._summary()
+
+    def _print_night_pages(self, settings: ReportSettings, written: dict[str, Any]) -> None:
+        pool = WorkerPool(1)
+        try:
+            arguments = (self._folder.path, self._facts, settings, written)
+            pool.submit(print_night_pages, *arguments, timeout=PAGES_TIMEOUT).result()
+        except (TimeoutError, WorkerDiedError) as error:
+            raise OSError(
+                errno.ENOMEM, "The process that makes worklist and audit ended too early"
+            ) from error
+        finally:
+            pool.close()
 
     @property
     def is_finished(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from cxrbatch.bundles.card import Card
 from cxrbatch.intake.studies import percent_encode
+from cxrbatch.ledger import layout
 from cxrbatch.ledger.ledger import Ledger
 from cxrbatch.reporting.audit import write_audit
 from cxrbatch.reporting.content import AuditContent, RejectedRow, ReportSettings, RunFacts, WorklistRow
@@ -26,6 +27,17 @@ def worklist_rows(ledger: Ledger, card: Card, acute: tuple[str, ...]) -> list[Wo
         rank = urgency(card.findings, study.highest, card.thresholds, acute)
         rows.append(WorklistRow(study, rank, flagged, error))
     return sorted(rows, key=lambda row: row.urgency.sort_key(row.study.key))
+
+
+def print_night_pages(run: Path, facts: RunFacts, settings: ReportSettings, run_json: dict[str, Any]) -> None:
+    """`write_night_pages` from what lies in the run folder: for a process of its own, whose memory, which
+    grows with the number of studies, is given back when it ends."""
+    ledger = Ledger(run / layout.LEDGER)
+    try:
+        rows = worklist_rows(ledger, facts.card, settings.acute)
+        write_night_pages(run, ledger, rows, facts, settings, run_json)
+    finally:
+        ledger.close()
 
 
 def write_night_pages(

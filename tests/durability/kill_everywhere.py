@@ -83,7 +83,7 @@ class DigestEngine:
 
 
 def stand_in() -> None:
-    decoder_pool.WorkerPool = press.WorkerPool = InlinePool  # type: ignore[misc]
+    decoder_pool.WorkerPool = press.WorkerPool = night.WorkerPool = InlinePool  # type: ignore[misc]
     night.Night._start_engine = lambda self: DigestEngine(len(self._bundle.card.findings))  # type: ignore
     ledger_module.COMMIT_SECONDS = 0.0  # a commit after every film, and so a fault point
     audit._pictures = lambda *_: {"distributions.png": b"a plot"}
