@@ -10,7 +10,7 @@ import typer
 from cxrbatch.chatter import imports_kept_quiet
 from cxrbatch.cli.exits import Exit, leave
 from cxrbatch.cli.promote import promote
-from cxrbatch.cli.terminal import say, say_lines
+from cxrbatch.cli.terminal import printable, say, say_lines
 
 if TYPE_CHECKING:
     from cxrbatch.bundles.bundle import Bundle
@@ -34,7 +34,8 @@ def list_models() -> None:
         except BundleError as error:
             say(f"{name}: {error}", err=True)
             continue
-        say(f"{name}\t{card.version}\t{card.architecture}\t{len(card.findings)} findings\t{folder}")
+        cells = (name, card.version, card.architecture, f"{len(card.findings)} findings", str(folder))
+        typer.echo("\t".join(map(printable, cells)))
 
 
 @app.command()
