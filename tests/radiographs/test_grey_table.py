@@ -86,7 +86,8 @@ CASES = {
 def test_agrees_with_pydicom(make_dicom, render, ramp, name, photometric):
     ds = make_dicom(ramp, PhotometricInterpretation=photometric, **CASES[name])
     ours = render(ds)
-    assert ours.notes == ()
+    # Where a window ends within the ramp its lowest rows are of one value, as of a film that was cut off.
+    assert not [note for note in ours.notes if "are blank" not in note]
     np.testing.assert_allclose(ours.pixels, by_pydicom(ds), atol=0.51)
 
 
@@ -253,9 +254,9 @@ def test_a_lut_that_begins_below_zero_but_is_written_unsigned(render, ramp):
 
 def test_a_broken_voi_lut_leaves_the_window_in_force(render, ramp):
     window = {"WindowCenter": 1000, "WindowWidth": 500}
-    result = render(ramp, VOILUTSequence=[Dataset()], **window)
-    np.testing.assert_array_equal(result.pixels, render(ramp, **window).pixels)
-    assert len(result.notes) == 1
+    result, windowed = render(ramp, VOILUTSequence=[Dataset()], **window), render(ramp, **window)
+    np.testing.assert_array_equal(result.pixels, windowed.pixels)
+    assert len(set(result.notes) - set(windowed.notes)) == 1
 
 
 def test_a_voi_lut_that_overstates_its_bits_is_scaled_by_those_it_uses(render, ramp):
