@@ -1,4 +1,4 @@
-"""DeLong's own example, to the digits that others have published of it."""
+"""DeLong's own example."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from cxrbatch.evaluation.delong import delong, paired_difference
 from cxrbatch.evaluation.paired_auroc import paired_auroc
 
 # DeLong, DeLong and Clarke-Pearson, Biometrics 1988;44:837: patients with ovarian cancer and an obstructed
-# bowel; albumin, total protein, Krebs-Goplerud score, outcome. The 43 patients with all three, and the
-# figures below, are those of SAS/STAT User's Guide, The LOGISTIC Procedure, "Comparing Receiver Operating
-# Characteristic Curves".
+# bowel; albumin, total protein, Krebs-Goplerud score, outcome. The 43 patients with all three are those of
+# SAS/STAT User's Guide, The LOGISTIC Procedure, "Comparing Receiver Operating Characteristic Curves" (read
+# there). The expected figures were written down from memory of that example and have not been held against
+# the printed page yet: until then the independent check of this code is the brute force in test_delong.py.
 TABLE = """
     3.0 5.8 10 0  3.2 6.3 5 1  3.9 6.8 3 1  2.8 4.8 6 0  3.2 5.8 3 1  0.9 4.0 5 0  2.5 5.7 8 0  1.6 5.6 5 1
     3.8 5.7 5 1  3.7 6.7 6 1  3.2 5.4 4 1  3.8 6.6 6 1  4.1 6.6 5 1  3.6 5.7 5 1  4.3 7.0 4 1  3.6 6.7 4 0
