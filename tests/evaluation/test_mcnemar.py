@@ -57,7 +57,8 @@ def test_no_image_no_figure():
     assert (calls.share_a, calls.difference, calls.p_value, calls.ci95()) == (None, None, None, None)
 
 
-# Newcombe, Statistics in Medicine 1998;17:2635: method 10. Figures from memory, not yet held against the paper.
+# Newcombe, Statistics in Medicine 1998;17:2635: method 10.
+# The figures are from memory, and not yet held against the paper.
 @pytest.mark.parametrize(
     ("cells", "expected"),
     [((36, 12, 2, 0), (0.0569, 0.3404)), ((36, 14, 0, 0), (0.1528, 0.4167))],
