@@ -17,29 +17,46 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def make_preprocess(spec: InputSpec) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A TensorFlow function: film, uint16 (rows, columns) -> float32 (height, width, channels).
+Tensors = Callable[[tf.Tensor], tf.Tensor]
+
+
+def make_preprocess(spec: InputSpec) -> Tensors:
+    """A TensorFlow function: film, uint16 (rows, columns) -> float32 (height, width, channels)."""
+    fit, scale = make_fit(spec), make_scale(spec)
+    return lambda pixels: scale(fit(pixels))
+
+
+def make_fit(spec: InputSpec) -> Tensors:
+    """The first half of `make_preprocess`: uint16 (rows, columns) -> float32 (height, width, 1) in [0, 1].
 
     Resizing is bilinear with an antialiasing filter, as Pillow's, so that a film of any resolution
     is averaged down and not sampled. Black bars (`Fit.PAD`) are added before grey values are scaled.
     """
 
     @tf.autograph.experimental.do_not_convert  # all branches are decided by the spec, none by a tensor
-    def preprocess(pixels: tf.Tensor) -> tf.Tensor:
+    def fit(pixels: tf.Tensor) -> tf.Tensor:
         grey = tf.cast(pixels[..., tf.newaxis], tf.float32) / 65535.0
         if spec.fit is Fit.STRETCH:
-            grey = tf.image.resize(grey, (spec.height, spec.width), antialias=True)
-        else:
-            height, width = _fitted(tf.shape(pixels), spec)
-            grey = tf.image.resize(grey, tf.stack((height, width)), antialias=True)
-            grey = tf.image.pad_to_bounding_box(
-                grey, (spec.height - height) // 2, (spec.width - width) // 2, spec.height, spec.width
-            )
+            return tf.image.resize(grey, (spec.height, spec.width), antialias=True)
+        height, width = _fitted(tf.shape(pixels), spec)
+        grey = tf.image.resize(grey, tf.stack((height, width)), antialias=True)
+        return tf.image.pad_to_bounding_box(
+            grey, (spec.height - height) // 2, (spec.width - width) // 2, spec.height, spec.width
+        )
+
+    return fit
+
+
+def make_scale(spec: InputSpec) -> Tensors:
+    """The second half: (height, width, 1) in [0, 1] -> (height, width, channels) as the network wants it."""
+
+    @tf.autograph.experimental.do_not_convert
+    def scale(grey: tf.Tensor) -> tf.Tensor:
         scaled = _scale(grey, spec.scaling)
         scaled = tf.broadcast_to(scaled, (spec.height, spec.width, max(spec.channels, scaled.shape[-1])))
         return tf.ensure_shape(scaled, (spec.height, spec.width, spec.channels))
 
-    return preprocess
+    return scale
 
 
 def preprocess_one(pixels: NDArray[np.uint16], spec: InputSpec) -> NDArray[np.float32]:

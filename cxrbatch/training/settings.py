@@ -1,0 +1,111 @@
+"""``[train]`` of cxrbatch.toml: all that decides how a network learns. Recorded in ``TRAIN/run.json``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+
+Mode = Literal["subset", "full"]
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
+
+SUBSET_STEPS, SUBSET_VALIDATION_STEPS, SUBSET_EPOCHS = 100, 25, 3
+FULL_EPOCHS = 60
+"""More than early stopping lets it take."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Augmentation(_Part):
+    """``[train.augmentation]``: random changes that a chest film tolerates.
+
+    Each is drawn uniformly from both sides: `rotation` in degrees, `shift` as a share of the side, `scale`
+    and `contrast` as a share of 1. A left-right flip turns situs solitus into inversus: off by default.
+    """
+
+    rotation: Annotated[float, Field(ge=0.0, le=45.0)] = 7.0
+    shift: Annotated[float, Field(ge=0.0, le=0.5)] = 0.05
+    scale: Annotated[float, Field(ge=0.0, le=0.5)] = 0.08
+    contrast: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.15
+    flip: bool = False
+
+    @classmethod
+    def none(cls) -> Self:
+        """No change at all."""
+        return cls(rotation=0.0, shift=0.0, scale=0.0, contrast=0.0)
+
+
+class TrainSettings(_Part):
+    """Every key may be left out. None: what the mode (`Plan`) says.
+
+    `unfreeze` is the share of the backbone's layers, from the top, that learn after the warm-up.
+    """
+
+    batch_size: PositiveInt = 8
+    seed: NonNegativeInt = 0
+    steps_per_epoch: PositiveInt | None = None
+    validation_steps: PositiveInt | None = None
+    epochs: PositiveInt | None = None
+    warmup_epochs: NonNegativeInt | None = None
+    warmup_learning_rate: Rate = 1e-3
+    learning_rate: Rate = 1e-4
+    weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 1e-4
+    unfreeze: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    dropout: Fraction = 0.2
+    weighted_loss: bool = True
+    soft_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    validation_fraction: Fraction = 0.15
+    test_fraction: Fraction = 0.15
+    reduce_lr_patience: PositiveInt = 3
+    reduce_lr_factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
+    early_stopping_patience: PositiveInt = 8
+    mixed_precision: Literal["auto", "on", "off"] = "auto"
+    size: Annotated[int, Field(ge=32, le=2048)] | None = None
+    """Side of the network's input in pixels; None for that of the start."""
+    augmentation: Augmentation = Augmentation()
+
+    @model_validator(mode="after")
+    def _leave_something_to_train_on(self) -> Self:
+        if self.validation_fraction + self.test_fraction >= 0.9:
+            raise ValueError("validation_fraction and test_fraction must leave a tenth for training")
+        return self
+
+
+class Plan(_Part):
+    """What a mode makes of the settings. `epochs` counts the `warmup_epochs`, in which the head alone learns.
+
+    None for all films.
+    """
+
+    mode: Mode
+    epochs: PositiveInt
+    warmup_epochs: NonNegativeInt
+    steps_per_epoch: PositiveInt | None
+    validation_steps: PositiveInt | None
+
+
+def make_plan(mode: Mode, settings: TrainSettings) -> Plan:
+    """Subset: the litmus test before the long run, in which the head alone learns so that it is quick on a
+    CPU too. Full: every film, as many epochs as it takes."""
+    if mode == "subset":
+        epochs = settings.epochs or SUBSET_EPOCHS
+        warmup = epochs if settings.warmup_epochs is None else min(settings.warmup_epochs, epochs)
+        return Plan(
+            mode=mode,
+            epochs=epochs,
+            warmup_epochs=warmup,
+            steps_per_epoch=settings.steps_per_epoch or SUBSET_STEPS,
+            validation_steps=settings.validation_steps or SUBSET_VALIDATION_STEPS,
+        )
+    epochs = settings.epochs or FULL_EPOCHS
+    return Plan(
+        mode=mode,
+        epochs=epochs,
+        warmup_epochs=min(5 if settings.warmup_epochs is None else settings.warmup_epochs, epochs),
+        steps_per_epoch=settings.steps_per_epoch,
+        validation_steps=settings.validation_steps,
+    )
