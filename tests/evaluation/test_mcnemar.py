@@ -57,14 +57,36 @@ def test_no_image_no_figure():
     assert (calls.share_a, calls.difference, calls.p_value, calls.ci95()) == (None, None, None, None)
 
 
-# Newcombe, Statistics in Medicine 1998;17:2635: method 10.
-# The figures are from memory, and not yet held against the paper.
-@pytest.mark.parametrize(
-    ("cells", "expected"),
-    [((36, 12, 2, 0), (0.0569, 0.3404)), ((36, 14, 0, 0), (0.1528, 0.4167))],
-)
-def test_newcombes_own_examples(cells, expected):
-    assert newcombe_interval(*cells) == pytest.approx(expected, abs=5e-5)
+# Newcombe, Statistics in Medicine 1998;17:2635, Table III, method 10: both, first only, second only, neither,
+# and the printed limits. Taken from transcriptions of that table in the tests of other, unrelated projects,
+# which agree with one another in every row; the printed page itself was not at hand.
+TABLE_III = """
+    36 12 2 0 0.0569 0.3404   20 12 2 16 0.0562 0.3292   18 12 2 18 0.0562 0.3290   36 14 0 0 0.1528 0.4167
+    35 14 0 1 0.1461 0.4175   18 14 0 18 0.1441 0.3963   2 97 1 0 0.8721 0.9854     0 29 1 0 0.6666 0.9882
+    2 98 0 0 0.9178 0.9945    1 98 0 1 0.9171 0.9916     0 30 0 0 0.8395 1.0000     54 0 0 0 -0.0664 0.0664
+    53 0 0 1 -0.0729 0.0729   30 0 0 24 -0.0358 0.0358   29 0 0 25 -0.0354 0.0354   28 0 0 26 -0.0352 0.0352
+    27 0 0 27 -0.0351 0.0351
+"""
+
+
+@pytest.mark.parametrize("row", np.array(TABLE_III.split(), dtype=float).reshape(-1, 6).tolist(), ids=str)
+def test_newcombes_table(row):
+    assert newcombe_interval(*(int(cell) for cell in row[:4])) == pytest.approx(row[4:], abs=5e-5)
+
+
+def test_newcombes_table_where_it_does_not_round():
+    """1, 97, 1, 1: the table has 0.8736 for method 10 and 0.8737 for method 8, which are the same there."""
+    assert newcombe_interval(1, 97, 1, 1) == pytest.approx((0.8736, 0.9850), abs=1e-4)
+
+
+def test_example_of_fagerland_lydersen_and_laake():
+    """Complete response before and after consolidation (Cavo et al. 2012), 59, 6, 16 and 80 patients.
+
+    Statistical Analysis of Contingency Tables, 2017, chapter 8; figures from the tests of the R package to that
+    book, contingencytables: its "square-and-add" interval and its exact conditional test.
+    """
+    assert newcombe_interval(59, 6, 16, 80) == pytest.approx((-0.1186, -0.0046), abs=5e-5)
+    assert mcnemar([1] * 6 + [-1] * 16) == pytest.approx(0.052479, abs=5e-7)
 
 
 @given(*[st.integers(0, 30)] * 4)
