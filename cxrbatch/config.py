@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, PrivateAttr, Val
 from cxrbatch.pipeline.decoder_pool import DECODE_TIMEOUT
 from cxrbatch.reporting.content import DEFAULT_ACUTE, PageSize, ReportSettings
 from cxrbatch.reporting.site_templates import problem_of
+from cxrbatch.training.settings import TrainSettings
 
 _IN_TOML = {
     "model_type": "must be a table: write the section's name in [brackets] and its keys below",
@@ -84,6 +85,7 @@ class SiteConfig(_Section):
     report: Report = Report()
     score: Score = Score()
     patient_data: PatientData = PatientData()
+    train: TrainSettings = TrainSettings()
 
     _places: dict[str, str] = PrivateAttr(default_factory=dict)
     """Where keys of [report] stand: that a finding's name is wrong shows only once there is a model."""
@@ -153,11 +155,9 @@ def _first_problem(path: Path, text: str, error: ValidationError) -> str:
     keys = [str(part) for part in problem["loc"] if isinstance(part, str)]
     where = f"{path}, line {_line_of(text, keys)}, key '{'.'.join(keys)}'"
     if problem["type"] == "extra_forbidden":
-        section = SiteConfig.model_fields.get(keys[0])
-        if len(keys) > 1 and section is not None and isinstance(section.default, _Section):
-            known = type(section.default).model_fields
-        else:
-            known = SiteConfig.model_fields
+        known = SiteConfig.model_fields
+        for key in keys[:-1]:
+            known = type(known[key].default).model_fields
         return f"{where}: is not known. Known here: {', '.join(known)}."
     says = _IN_TOML.get(problem["type"], problem["msg"])
     return f"{where}: {says}. Received: {problem['input']!r}."
@@ -165,15 +165,15 @@ def _first_problem(path: Path, text: str, error: ValidationError) -> str:
 
 def _line_of(text: str, keys: list[str]) -> int:
     """The line of a key in TOML text: good enough for tables written as [section] and key = value."""
-    section = ""
+    section: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*\[\s*([^\]]+?)\s*\]", line)
         if header:
-            section = header[1]
-            if keys == [section]:
+            section = header[1].split(".")
+            if keys == section:
                 return number
         key = re.match(r"""\s*["']?([\w.-]+)["']?\s*=""", line)
-        if key and [part for part in (section, key[1]) if part][: len(keys)] == keys[:2]:
+        if key and (place := [*section, *key[1].split(".")])[: len(keys)] == keys[: len(place)]:
             return number
     return 1
 

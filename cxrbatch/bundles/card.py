@@ -74,9 +74,13 @@ class Validation(_Part):
 
 
 class TrainingData(_Part):
-    """What the weights were trained on. Patient IDs only as salted SHA-256, for leak checks."""
+    """What the weights were trained on. Patient IDs only as salted SHA-256, for leak checks.
+
+    `patients` is how many they are where one may have several hashes, of several spellings of the ID.
+    """
 
     description: str
+    patients: Annotated[int, Field(ge=0)] | None = None
     patient_id_salt: str = ""
     patient_id_hashes: tuple[str, ...] = ()
 
@@ -98,6 +102,8 @@ class Card(_Part):
     thresholds: dict[str, Probability]
     """Per finding, on the raw scale."""
     thresholds_method: str
+    other_thresholds: dict[str, dict[str, Probability]] | None = None
+    """By rule, such as ``sensitivity >= 0.9``: what a site may choose instead, from the same films."""
     calibration: dict[str, PlattCurve] | None = None
     calibration_method: str = ""
     heat_maps: bool = True
@@ -116,8 +122,10 @@ class Card(_Part):
         taken = sorted(RESERVED_NAMES.intersection(name.strip().lower() for name in self.findings))
         if taken:
             raise ValueError(f"{', '.join(taken)}: a column of scores.csv is called so; rename the finding")
-        for table in ("thresholds", "calibration", "map_scale"):
-            value = getattr(self, table)
+        tables = {name: getattr(self, name) for name in ("thresholds", "calibration", "map_scale")}
+        others = self.other_thresholds or {}
+        tables |= {f"other_thresholds, {rule}": table for rule, table in others.items()}
+        for table, value in tables.items():
             if value is not None and set(value) != set(self.findings):
                 wrong = sorted(set(value) ^ set(self.findings))
                 raise ValueError(f"{table} must name exactly the findings; differs in {', '.join(wrong)}")

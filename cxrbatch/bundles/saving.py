@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cxrbatch.bundles import digests
-from cxrbatch.bundles.bundle import CARD_FILE, GOLDEN_FILE, Bundle, open_bundle, write_sums
+from cxrbatch.bundles.bundle import CARD_FILE, GOLDEN_FILE, Bundle, open_bundle, read_card, write_sums
 from cxrbatch.bundles.card import Card
 from cxrbatch.bundles.errors import BundleError
 from cxrbatch.bundles.golden import FLOAT32_TOLERANCE, GoldenPair, write_golden
@@ -43,6 +43,24 @@ def save_bundle(folder: Path, weights: Path, fields: Mapping[str, Any], replace:
     return open_bundle(folder)
 
 
+def rewrite_card(folder: Path, fields: Mapping[str, Any]) -> Bundle:
+    """Change fields of the card of the bundle in `folder`, which nobody uses yet: weights and golden pair
+    stay, and with them every probability.
+
+    Raises:
+        BundleError: a field is wrong, or it is the weights.
+    """
+    old = read_card(folder)
+    if "weights" in fields:
+        raise BundleError("The card of the new model: weights: are those of the bundle.")
+    content = old.model_dump(mode="json", exclude={"weights"}) | dict(fields)
+    card = _card(content, folder / old.weights.file)
+    if not old.heat_maps:
+        card = card.model_copy(update={"heat_maps": False, "map_scale": None})
+    _write_card(folder, card)
+    return open_bundle(folder)
+
+
 def _complete(draft: Path, card: Card, weights: Path) -> None:
     """Inspect the network, then write golden pair, card and sums. Errors name `weights`, the user's file."""
     found = inspect_network(weights, card.architecture, card.input, len(card.findings))
@@ -52,9 +70,13 @@ def _complete(draft: Path, card: Card, weights: Path) -> None:
     write_golden(draft / GOLDEN_FILE, GoldenPair(found.input, found.probabilities, tolerance))
     if not found.has_heat_maps:
         card = card.model_copy(update={"heat_maps": False, "map_scale": None})
+    _write_card(draft, card)
+
+
+def _write_card(folder: Path, card: Card) -> None:
     text = card.model_dump_json(indent=2, exclude_none=True) + "\n"
-    (draft / CARD_FILE).write_text(text, encoding="utf-8")
-    write_sums(draft)
+    (folder / CARD_FILE).write_text(text, encoding="utf-8")
+    write_sums(folder)
 
 
 def _card(fields: Mapping[str, Any], weights: Path) -> Card:

@@ -63,6 +63,9 @@ class TrainSettings(_Part):
     reduce_lr_patience: PositiveInt = 3
     reduce_lr_factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
     early_stopping_patience: PositiveInt = 8
+    thresholds: Literal["youden", "sensitivity"] = "youden"
+    """Which rule the bundle's thresholds follow; its card has those of the other rule, too."""
+    threshold_sensitivity: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
     mixed_precision: Literal["auto", "on", "off"] = "auto"
     size: Annotated[int, Field(ge=32, le=2048)] | None = None
     """Side of the network's input in pixels; None for that of the start."""

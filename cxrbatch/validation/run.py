@@ -205,7 +205,9 @@ def _overlap(account: CohortAccount, model: Model | None) -> PatientOverlap:
     training = model.card.training_data
     if training is None:
         return PatientOverlap(False, "the model's card tells nothing of its training data")
-    return patient_overlap(account.patient_ids(), training.patient_id_salt, training.patient_id_hashes)
+    return patient_overlap(
+        account.patient_ids(), training.patient_id_salt, training.patient_id_hashes, training.patients
+    )
 
 
 def _model_alarms(cohort: Cohort, model: Model | None) -> list[str]:

@@ -3,8 +3,10 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cxrbatch.evaluation.leaks import patient_overlap
+from cxrbatch.evaluation.leaks import patient_overlap, training_hashes
 
 
 def hashed(*ids: str, salt: str = "pepper") -> list[str]:
@@ -51,3 +53,29 @@ def test_what_cannot_be_checked_is_said_not_to_be():
     assert not patient_overlap(["1"], "", []).checked
     assert "card" in patient_overlap(["1"], "", []).why_not
     assert not patient_overlap(["", " "], "", hashed("1", salt="")).checked
+
+
+@pytest.mark.parametrize(
+    ("trained", "here"),
+    [("P-075 ", "P75"), ("p 0075", "P-75"), ("75.0", "0075"), ("00-75", "75"), (" ×", "× ")],
+)
+def test_spellings_that_differ_on_both_sides_meet_in_the_plainest(trained, here):
+    found = patient_overlap([here, "stranger"], "pepper", training_hashes([trained], "pepper"))
+    assert found.patients == (here,)
+
+
+def test_an_id_as_it_was_written_is_told_as_the_same():
+    hashes = training_hashes(["P-075 ", "", " "], "pepper")
+    found = patient_overlap(["P-075 "], "pepper", hashes, trained_on=1)
+    assert (found.same, found.respelled, found.training_patients) == (("P-075 ",), (), 1)
+
+
+@given(
+    st.text(alphabet="0123456789abAB-_ /ß", min_size=1, max_size=14).filter(lambda text: text.strip()),
+    st.sampled_from(
+        [str.upper, str.lower, lambda t: f" {t} ", lambda t: t.replace("-", " "), lambda t: t + "/"]
+    ),
+)
+def test_a_training_patient_is_found_however_it_is_respelled(patient, respell):
+    found = patient_overlap([respell(patient)], "pepper", training_hashes([patient], "pepper"))
+    assert len(found.patients) == 1
