@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
 _STDERR = 2
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopNow(Exception):  # noqa: N818 (no error)
@@ -51,12 +53,37 @@ class StopRequested:
 def stop_on_signals() -> Iterator[StopRequested]:
     """Within the block a first SIGINT or SIGTERM is noted instead of ending the process."""
     stop = StopRequested()
-    before = {number: signal.signal(number, stop._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop._on_signal) for number in _SIGNALS}
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def exit_code_for_signals() -> Iterator[None]:
+    """For the whole of a command, in a process that does nothing else: a signal ends it with an exit code, and
+    one that comes when the command is over changes that code no more. No handler is given back.
+    """
+    came: list[int] = []
+
+    def leave(number: int, _: FrameType | None) -> None:
+        # Outside of `stop_on_signals` nothing is in hand that must not be left.
+        _say("Stopped. Start the same command again.")
+        if came:  # the first one's exception was swallowed, or takes too long on its way
+            os._exit(128 + number)
+        came.append(number)
+        sys.exit(128 + number)
+
+    for number in _SIGNALS:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        # Python takes its own handlers back before it has ended; being ignored outlasts that.
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _say(line: str) -> None:

@@ -26,6 +26,7 @@ from cxrbatch.cli.sample import sample
 from cxrbatch.cli.score import score
 from cxrbatch.cli.terminal import OneLineFormatter
 from cxrbatch.cli.validate import validate
+from cxrbatch.stopping import exit_code_for_signals
 
 app = typer.Typer(
     name="cxrbatch",
@@ -86,8 +87,9 @@ def _tell_defect(kind: type[BaseException], trace: TracebackType | None) -> None
 
 def main() -> None:
     """Entry point of the console script."""
-    try:
-        app()
-    except Exception as error:
-        _tell_defect(type(error), error.__traceback__)
-        sys.exit(int(Exit.COULD_NOT_FINISH))
+    with exit_code_for_signals():
+        try:
+            app()
+        except Exception as error:
+            _tell_defect(type(error), error.__traceback__)
+            sys.exit(int(Exit.COULD_NOT_FINISH))

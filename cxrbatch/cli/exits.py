@@ -11,7 +11,10 @@ from cxrbatch.cli.terminal import say
 
 
 class Exit(IntEnum):
-    """What a command's exit status means to the script that called it."""
+    """What a command's exit status means to the script that called it.
+
+    130 and 143, stopped by Ctrl-C or SIGTERM, are given by `cxrbatch.stopping`.
+    """
 
     FINISHED = 0
     COULD_NOT_FINISH = 1
@@ -19,7 +22,6 @@ class Exit(IntEnum):
     SOME_FAILED = 3
     FOLDER_HELD = 4
     VERDICT_NOT_PASSED = 5
-    STOPPED_BY_CTRL_C = 130
 
 
 def leave(code: Exit, message: object) -> NoReturn:

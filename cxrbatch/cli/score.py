@@ -160,7 +160,5 @@ def score(
             Exit.COULD_NOT_FINISH,
             f"{error.strerror or error}{where}. Mend that and start the same command again: it goes on.",
         )
-    except KeyboardInterrupt:
-        leave(Exit.STOPPED_BY_CTRL_C, "Stopped at once. Start the same command again to go on.")
     say(summary.message, err=True)
     raise typer.Exit(summary.exit_code)
