@@ -82,8 +82,8 @@ def test_newcombes_table_where_it_does_not_round():
 def test_example_of_fagerland_lydersen_and_laake():
     """Complete response before and after consolidation (Cavo et al. 2012), 59, 6, 16 and 80 patients.
 
-    Statistical Analysis of Contingency Tables, 2017, chapter 8; figures from the tests of the R package to that
-    book, contingencytables: its "square-and-add" interval and its exact conditional test.
+    Statistical Analysis of Contingency Tables, 2017, chapter 8; figures from the tests of the R package to
+    that book, contingencytables: its "square-and-add" interval and its exact conditional test.
     """
     assert newcombe_interval(59, 6, 16, 80) == pytest.approx((-0.1186, -0.0046), abs=5e-5)
     assert mcnemar([1] * 6 + [-1] * 16) == pytest.approx(0.052479, abs=5e-7)
