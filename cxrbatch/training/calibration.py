@@ -2,8 +2,10 @@
 
 Calibrated probability = sigmoid(slope * logit(raw) + intercept), Platt 1999. A validation set has few
 positives of most findings: a slope each would fit noise, a shared one is fitted to all of them. What is
-maximised is the likelihood times Gaussian priors on slope and intercepts: a finding with hundreds of
-positives is hardly moved by them, one with a handful stays near what is known beforehand.
+maximised is the likelihood times Gaussian priors: the slope's is around 1, and a finding's level (the
+calibrated logit of a film with the mean raw logit) is around where the mean probability of the films is the
+finding's frequency in training. Hundreds of positives hardly heed that; a handful stays near it. Weights in
+the loss raise raw probabilities of rare findings by orders of magnitude, so that no fixed level would do.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 
 from cxrbatch.bundles.card import PlattCurve
 
@@ -25,56 +27,64 @@ LOWEST_SLOPE = 0.05
 
 @dataclass(frozen=True)
 class Prior:
-    """Standard deviations of the Gaussian priors; the slope's mean is 1. Infinite: no prior."""
+    """Standard deviations of the Gaussian priors, of slope and levels (logits). Infinite: no prior."""
 
     slope: float = 0.5
-    intercept: float = 0.5
+    level: float = 0.5
 
 
 def fit_platt(
     labels: NDArray[np.floating],
     probabilities: NDArray[np.floating],
     findings: Sequence[str],
-    expected_intercepts: NDArray[np.floating] | None = None,
+    frequencies: NDArray[np.floating] | None = None,
     prior: Prior | None = None,
 ) -> dict[str, PlattCurve]:
     """A curve for each finding, for a bundle's card.
 
     Args:
         labels: (n, k) of 1, 0, and NaN where unknown (left out).
-        probabilities: (n, k), raw, in [0, 1]; held 1e-7 away from both ends.
+        probabilities: (n, k), raw, in [0, 1]; held 1e-7 away from both ends. n is at least 1.
         findings: (k,) names.
-        expected_intercepts: (k,) means of the intercepts' prior, 0 without. Weighted cross-entropy has its
-            minimum where the odds are too high by the ratio of its weights: expected is minus its logarithm.
+        frequencies: (k,) of the findings where the network was trained, in (0, 1); without them the levels'
+            priors are around the raw ones.
         prior: how strongly to hold to it.
 
-    A finding without one class, or without any label, keeps near its expected intercept. Convex, so that
-    the result depends on no start and no seed.
+    A finding without one class, or without any label, keeps near its expected level. Convex, so that the
+    result depends on no start and no seed.
     """
     y = np.asarray(labels, np.float64)
     p = np.clip(np.asarray(probabilities, np.float64), 1e-7, 1.0 - 1e-7)
     z = np.log(p) - np.log1p(-p)
-    expected = np.zeros(len(findings)) if expected_intercepts is None else np.asarray(expected_intercepts)
-    slope, intercepts = _most_probable(y, z, expected.astype(np.float64), prior or Prior())
+    centre = z.mean(axis=0)
+    expected = centre if frequencies is None else _levels(z - centre, np.asarray(frequencies, np.float64))
+    slope, levels = _most_probable(y, z - centre, expected, prior or Prior())
     return {
         name: PlattCurve(slope=slope, intercept=float(intercept))
-        for name, intercept in zip(findings, intercepts, strict=True)
+        for name, intercept in zip(findings, levels - slope * centre, strict=True)
     }
 
 
+def _levels(centred: Floats, frequencies: Floats) -> Floats:
+    """(k,) what to add to each column of logits so that their mean probability is the frequency."""
+    pairs = zip(centred.T, frequencies, strict=True)
+    return np.array([brentq(lambda b, z=z, f=f: _sigmoid(z + b).mean() - f, -60.0, 60.0) for z, f in pairs])
+
+
 def _most_probable(y: Floats, z: Floats, expected: Floats, prior: Prior) -> tuple[float, Floats]:
+    """Slope, and levels (k,), of centred logits `z`."""
     known = ~np.isnan(y)
     truth = np.where(known, y, 0.0)
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
-        slope, intercepts = parameters[0], parameters[1:]
-        logits = slope * z + intercepts
-        off = (slope - 1.0) / prior.slope, (intercepts - expected) / prior.intercept
+        slope, levels = parameters[0], parameters[1:]
+        logits = slope * z + levels
+        off = (slope - 1.0) / prior.slope, (levels - expected) / prior.level
         likelihood = np.where(known, np.logaddexp(0.0, logits) - truth * logits, 0.0)
         residual = np.where(known, _sigmoid(logits) - truth, 0.0)
         value = likelihood.sum() + 0.5 * (off[0] ** 2 + np.sum(off[1] ** 2))
         gradient = np.append(
-            np.sum(residual * z) + off[0] / prior.slope, residual.sum(axis=0) + off[1] / prior.intercept
+            np.sum(residual * z) + off[0] / prior.slope, residual.sum(axis=0) + off[1] / prior.level
         )
         return float(value), gradient
 
@@ -95,7 +105,8 @@ def method_sentence(n_films: int, prior: Prior | None = None) -> str:
     prior = prior or Prior()
     return (
         f"Platt scaling on {n_films} validation films: one slope for all findings and an intercept each, by "
-        f"penalised maximum likelihood with Gaussian priors (slope 1 +- {prior.slope:g}, intercepts "
-        f"+- {prior.intercept:g} around what the weights of the loss imply). It is calibrated to how "
-        "frequent findings were among these films: where they are rarer, read it as too high."
+        f"penalised maximum likelihood with Gaussian priors (slope 1 +- {prior.slope:g}; a finding's level "
+        f"+- {prior.level:g} logits around where the mean probability is its frequency in training). It is "
+        "calibrated to how frequent findings were among these films: where they are rarer, read it as too "
+        "high."
     )

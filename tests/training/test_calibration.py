@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from cxrbatch.bundles.card import PlattCurve
 from cxrbatch.training.calibration import LOWEST_SLOPE, Prior, fit_platt
 
-NO_PRIOR = Prior(slope=np.inf, intercept=np.inf)
+NO_PRIOR = Prior(slope=np.inf, level=np.inf)
 
 
 def simulated(seed: int, n: int = 400, k: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -42,15 +42,19 @@ def test_without_priors_it_is_logistic_regression_with_a_dummy_for_each_finding(
 
 def test_with_priors_it_is_what_a_search_without_gradients_finds():
     y, p = simulated(2, n=60)
-    expected, prior = np.array([0.3, -1.0, 0.0]), Prior(slope=0.2, intercept=0.4)
-    curves = fit_platt(y, p, names(3), expected, prior)
+    frequencies, prior = np.array([0.3, 0.1, 0.02]), Prior(slope=0.2, level=0.4)
+    curves = fit_platt(y, p, names(3), frequencies, prior)
     z, known = np.log(p / (1.0 - p)), ~np.isnan(y)
+    grid = np.linspace(-12.0, 12.0, 240_001)
+    means = [np.array([(1.0 / (1.0 + np.exp(-(z[:, j] + b)))).mean() for b in grid[::100]]) for j in range(3)]
+    shifts = np.array([np.interp(f, m, grid[::100]) for f, m in zip(frequencies, means, strict=True)])
+    expected = z.mean(axis=0) + shifts
 
     def minus_log_posterior(x: np.ndarray) -> float:
         q = 1.0 / (1.0 + np.exp(-(x[0] * z + x[1:])))
         likelihood = np.where(y == 1, np.log(q), np.log(1.0 - q))[known].sum()
         density = -0.5 * ((x[0] - 1) / prior.slope) ** 2
-        density -= 0.5 * np.sum(((x[1:] - expected) / prior.intercept) ** 2)
+        density -= 0.5 * np.sum(((x[1:] + x[0] * z.mean(axis=0) - expected) / prior.level) ** 2)
         return -(likelihood + density)
 
     brute = minimize(
@@ -80,11 +84,18 @@ def test_few_positives_move_an_intercept_less_than_many():
     assert abs(few) < abs(free)
 
 
-def test_a_finding_without_labels_keeps_its_expected_intercept():
+def test_a_finding_without_labels_keeps_the_frequency_of_its_training():
     y, p = simulated(5)
     y[:, 1] = np.nan
-    curves = fit_platt(y, p, names(3), np.array([0.0, -2.5, 0.0]))
-    assert curves["finding 1"].intercept == pytest.approx(-2.5, abs=1e-6)
+    curves = fit_platt(y, p, names(3), np.array([0.2, 0.03, 0.2]), Prior(slope=1e-4))
+    calibrated = np.array([curves["finding 1"](value) for value in p[:, 1]])
+    assert calibrated.mean() == pytest.approx(0.03, abs=1e-4)
+
+
+def test_without_labels_and_frequencies_the_curve_is_the_identity():
+    _, p = simulated(5)
+    curve = fit_platt(np.full_like(p, np.nan), p, names(3))["finding 1"]
+    assert (curve.slope, curve.intercept) == pytest.approx((1.0, 0.0), abs=1e-9)
 
 
 def test_mean_probability_becomes_the_frequency_where_films_are_many():
