@@ -150,7 +150,7 @@ class Night:
             return self._stopped()
         with self._timed("tables"):
             self._write_tables()
-        return self._finish()
+        return self._stopped() if self._stop else self._finish()
 
     def _take_in(self, found: Iterator[SourceFile | Rejection]) -> None:
         take_in(

@@ -63,8 +63,8 @@ def stop_on_signals() -> Iterator[StopRequested]:
 
 @contextmanager
 def exit_code_for_signals() -> Iterator[None]:
-    """For the whole of a command, in a process that does nothing else: a signal ends it with an exit code, and
-    one that comes when the command is over changes that code no more. No handler is given back.
+    """For the whole of a command, in a process that does nothing else: a signal ends it with an exit code,
+    and one that comes when the command is over changes that code no more. No handler is given back.
     """
     came: list[int] = []
 

@@ -1,18 +1,21 @@
-"""Kill a run at each of its fault points, start it again, and compare it with one that nobody killed.
+"""End a run at each of its fault points, start it again, and compare it with one that nobody ended.
 
-    python kill_everywhere.py FOLDER SCENARIO first|every
+    python kill_everywhere.py FOLDER SCENARIO first|every|printing [kill|signal|signals]
 
 A fault point lies before and after each commit, rename, removal, new folder and line of the audit log. For
-each of them this process forks one that is killed there (SIGKILL, as by the system) and one that starts the
-same command again. To be fast enough for a few hundred points the network and the processes are stood in for:
-films are really decoded and pages really rendered, but in one process, and a score is made of the film's
-digest. What killed processes leave running is tested in tests/test_workers.py, the whole of it with nothing
-stood in for in tests/durability/test_random_kills.py.
+each of them this process forks one that ends there and one that starts the same command again. It is ended
+by SIGKILL, as by the system, or gets one SIGTERM there, or SIGINT and SIGTERM. `printing` is one point of
+each kind that has to do with reports, tables, worklist and audit.
+
+To be fast enough for a few hundred points the network, the processes and the flushing to disk are stood in
+for: films are really decoded and pages really rendered, but in one process; a score is made of the film's
+digest; and what a killed process wrote is in the system's cache whether it was flushed or not. What killed
+processes leave running is tested in tests/test_workers.py, the whole of it with nothing stood in for in
+tests/durability/test_random_kills.py.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -35,7 +38,7 @@ from cxrbatch.pipeline import decoder_pool
 from cxrbatch.pipeline.decoder_pool import DecoderPool, FailedFilm, FilmFile
 from cxrbatch.reporting import audit, press
 from cxrbatch.reporting.content import ReportSettings
-from cxrbatch.request import Request
+from cxrbatch.request import Request, Summary
 from cxrbatch.scoring.engine import ScoredFilm
 
 TABLES = ("scores.csv", "calibrated.csv", "studies.csv", "rejected.csv")
@@ -82,6 +85,11 @@ class DigestEngine:
         self._decoders.close()
 
 
+class UnflushedConnection(sqlite3.Connection):
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        return super().execute(sql.replace("synchronous = FULL", "synchronous = OFF"), *values)
+
+
 def stand_in() -> None:
     decoder_pool.WorkerPool = press.WorkerPool = night.WorkerPool = InlinePool  # type: ignore[misc]
     night.Night._start_engine = lambda self: DigestEngine(len(self._bundle.card.findings))  # type: ignore
@@ -90,23 +98,30 @@ def stand_in() -> None:
     import cxrbatch.reporting.pdf as pdf
 
     pdf.write_pdf = lambda *_: b"%PDF-"
+    os.fsync = lambda _: None
+    connect = sqlite3.connect
+    sqlite3.connect = lambda *a, **o: connect(*a, **({"factory": UnflushedConnection} | o))  # type: ignore
 
 
 # -- fault points
 
 
-class FaultPoints:
-    """Counts the points that a run passes, and ends it at one of them."""
+ENDINGS = {"kill": (signal.SIGKILL,), "signal": (signal.SIGTERM,), "signals": (signal.SIGINT, signal.SIGTERM)}
 
-    def __init__(self, run: Path, fatal: int | None, log: Path) -> None:
-        self._run = run
+
+class FaultPoints:
+    """Counts the points that a run passes, and sends it signals at one of them."""
+
+    def __init__(self, fatal: int | None, signals: tuple[signal.Signals, ...], log: Path) -> None:
         self._fatal = fatal
+        self._signals = signals
         self._log = log.open("w")
         self._passed = 0
 
     def reach(self, label: str) -> None:
         if self._passed == self._fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
+            for number in self._signals:
+                signal.raise_signal(number)
         self._passed += 1
         self._log.write(f"{label}\n")
         self._log.flush()
@@ -139,7 +154,7 @@ class FaultPoints:
         os.mkdir = self.around("mkdir", os.mkdir, 0)
         os.fsync = self.around("fsync", os.fsync, 0)
 
-        class Connection(sqlite3.Connection):
+        class Connection(UnflushedConnection):
             def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
                 if not sql.startswith(("BEGIN", "COMMIT")):
                     return super().execute(sql, *values)
@@ -160,15 +175,14 @@ def request(folder: Path, run: Path, *, fresh: bool = False) -> Request:
     return Request(inputs=(str(folder / "inbox"),), out=run, workers=1, reports=settings, fresh=fresh)
 
 
-def in_a_process(work: Callable[[], object]) -> int:
+def in_a_process(work: Callable[[], Summary]) -> int:
     """How a forked process ended that did `work`: minus the signal, or its exit code."""
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
         code = 99
         try:
-            work()
-            code = 0
+            code = work().exit_code
         except BaseException as error:
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
         finally:
@@ -227,21 +241,40 @@ def problems(run: Path, expected: dict[str, bytes]) -> list[str]:
     return wrong
 
 
-def killed(folder: Path, run: Path, fatal: int | None, fresh: bool) -> int:
-    def work() -> None:
-        points = FaultPoints(run, fatal, folder / "points.txt")
+def ended(folder: Path, run: Path, fatal: int | None, ending: str, fresh: bool) -> int:
+    def work() -> Summary:
+        points = FaultPoints(fatal, ENDINGS[ending], folder / "points.txt")
         points.install()
-        night.score(request(folder, run, fresh=fresh))
+        return night.score(request(folder, run, fresh=fresh))
 
     return in_a_process(work)
 
 
-def main(folder: Path, scenario: str, which: str) -> None:
+def chosen(labels: list[str], which: str) -> list[int]:
+    """The numbers of the points to try."""
+    if which == "every":
+        return list(range(len(labels)))
+    first: dict[str, int] = {}
+    for number, label in enumerate(labels):
+        if which == "first" or any(mark in label for mark in PRINTED):
+            first.setdefault(label, number)
+    return sorted(first.values())
+
+
+PRINTED = ("reports", "scores.csv", "studies.csv", "rejected.csv", "index.html", "audit.", "run.json")
+FINISHED = 3
+"""One film is broken on purpose."""
+ENDED = {"kill": (-signal.SIGKILL,), "signal": (143, FINISHED), "signals": (143,)}
+"""How a run may end: where nothing is left but what is in hand, it ends as if no signal had come."""
+
+
+def main(folder: Path, scenario: str, which: str, ending: str) -> None:
     stand_in()
     first_inbox(folder)
+    night.score(request(folder, folder / "warm"))  # every process below is forked with templates compiled
     base, fresh = folder / "base", scenario == "fresh"
     if scenario != "new":
-        assert in_a_process(lambda: night.score(request(folder, base))) == 0
+        assert in_a_process(lambda: night.score(request(folder, base))) == FINISHED
         changed_inbox(folder)
 
     def begin(run: Path) -> None:
@@ -250,25 +283,24 @@ def main(folder: Path, scenario: str, which: str) -> None:
 
     straight = folder / "straight"
     begin(straight)
-    assert killed(folder, straight, None, fresh) == 0
+    assert ended(folder, straight, None, ending, fresh) == FINISHED
     labels = (folder / "points.txt").read_text().splitlines()
     expected = contents(straight)
-    kinds: dict[str, int] = {}
-    for number, label in enumerate(labels):
-        kinds.setdefault(hashlib.sha256(label.encode()).hexdigest(), number)
-    chosen = range(len(labels)) if which == "every" else sorted(kinds.values())
-    failures = {}
+    failures, stopped = {}, 0
     run = folder / "run"
-    for number in chosen:
+    numbers = chosen(labels, which)
+    for number in numbers:
         begin(run)
-        ended = killed(folder, run, number, fresh)
+        code = ended(folder, run, number, ending, fresh)
+        stopped += code != FINISHED
         again = in_a_process(lambda: night.score(request(folder, run, fresh=fresh)))
         wrong = problems(run, expected)
-        if ended != -signal.SIGKILL or again != 0 or wrong:
-            failures[f"{number} {labels[number]}"] = [f"{ended} {again}", *wrong]
+        if code not in ENDED[ending] or again != FINISHED or wrong:
+            failures[f"{number} {labels[number]}"] = [f"{code} {again}", *wrong]
         shutil.rmtree(run, ignore_errors=True)
-    print(json.dumps({"points": len(labels), "tried": len(chosen), "labels": labels, "failures": failures}))
+    tried = {"points": len(labels), "tried": len(numbers), "stopped": stopped}
+    print(json.dumps(tried | {"labels": labels, "failures": failures}))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4] if len(sys.argv) > 4 else "kill")
