@@ -25,6 +25,7 @@ from cxrbatch.cli.report import report
 from cxrbatch.cli.sample import sample
 from cxrbatch.cli.score import score
 from cxrbatch.cli.terminal import OneLineFormatter
+from cxrbatch.cli.train import train
 from cxrbatch.cli.validate import validate
 from cxrbatch.stopping import exit_code_for_signals
 
@@ -40,6 +41,7 @@ app.command()(score)
 app.command()(report)
 app.command()(validate)
 app.command()(compare)
+app.command()(train)
 app.add_typer(model.app, name="model", help="List, show, add and verify model bundles.")
 app.command()(sample)
 app.command()(doctor)
