@@ -21,6 +21,7 @@ from cxrbatch.evaluation.comparison_content import to_dict
 from cxrbatch.evaluation.comparison_table import to_frame
 from cxrbatch.evaluation.delimited import TableError, fold
 from cxrbatch.evaluation.labels import read_labels
+from cxrbatch.evaluation.leaks import PatientOverlap, patient_overlap
 from cxrbatch.evaluation.pairing import PairedCohort, pair
 from cxrbatch.evaluation.tables import ProbabilityTable, read_probabilities
 from cxrbatch.evaluation.verdict_file import VERDICT_FILE, sealed
@@ -31,6 +32,8 @@ from cxrbatch.reporting.comparison_report import write_comparison
 from cxrbatch.reporting.content import ReportSettings
 
 _EXAMPLES = 20
+_PATIENT = "patient "
+"""How a cluster that is a patient starts."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,14 @@ def run_comparison(request: CompareRequest, settings: ReportSettings) -> dict[st
         for name, path in (("scores_a", path_a), ("scores_b", path_b), ("labels", request.labels))
     }
     content = to_dict(result)
-    content["warnings"] = [*_identity_warnings(inputs, model_a, model_b), *content["warnings"]]
+    overlaps = {"A": _overlap(cohort, model_a, "--model-a"), "B": _overlap(cohort, model_b, "--model-b")}
+    content["warnings"] = [
+        *_identity_warnings(inputs, model_a, model_b),
+        *_overlap_warnings(overlaps),
+        *content["warnings"],
+    ]
     content |= {
+        "leak_check": {name.lower(): _overlap_counts(found) for name, found in overlaps.items()},
         "models": {"a": model_a.to_dict(), "b": model_b.to_dict()},
         "inputs": inputs,
         "cohort": _flow(cohort),
@@ -181,6 +190,47 @@ def _identity_warnings(inputs: Mapping[str, Mapping[str, str]], a: _Model, b: _M
     if a.label is not None and a.label == b.label:
         return [f"Alarm: both tables say that they are from the same model, {a.label}."]
     return []
+
+
+def _overlap(cohort: PairedCohort, model: _Model, option: str) -> PatientOverlap:
+    """Patients of the cohort among those that the model was trained on."""
+    if model.bundle is None:
+        return PatientOverlap(False, f"its bundle is not known here (give {option})")
+    training = model.bundle.card.training_data
+    if training is None:
+        return PatientOverlap(False, "its card tells nothing of its training data")
+    names = [name.removeprefix(_PATIENT) for name in cohort.clusters if name.startswith(_PATIENT)]
+    return patient_overlap(names, training.patient_id_salt, training.patient_id_hashes, training.patients)
+
+
+def _overlap_warnings(overlaps: Mapping[str, PatientOverlap]) -> list[str]:
+    """Alarms first; then which model could not be looked into, and why."""
+    alarms = [
+        f"Alarm: {name} was trained on patients of this cohort: {len(found.patients)} of "
+        f"{found.cohort_patients} patients ({len(found.same)} by the same id, {len(found.respelled)} by "
+        f"another spelling of it), which flatters {name}. Compare the models on other patients."
+        for name, found in overlaps.items()
+        if found.patients
+    ]
+    unchecked = [
+        f"Overlap of these patients with the training data of {name} could not be checked: {found.why_not}."
+        for name, found in overlaps.items()
+        if not found.checked
+    ]
+    return alarms + unchecked
+
+
+def _overlap_counts(found: PatientOverlap) -> dict[str, Any]:
+    """Counts only: whose patients they are has no place in a verdict that is passed on."""
+    if not found.checked:
+        return {"checked": False, "reason": found.why_not}
+    return {
+        "checked": True,
+        "training_patients": found.training_patients,
+        "cohort_patients": found.cohort_patients,
+        "patients_in_training_data": len(found.same),
+        "patients_in_training_data_by_another_spelling": len(found.respelled),
+    }
 
 
 def _flow(cohort: PairedCohort) -> dict[str, Any]:

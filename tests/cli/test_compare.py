@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
+from pypdf import PdfReader
 from typer.testing import CliRunner
 
 from cxrbatch.cli.compare import compare
@@ -149,6 +150,30 @@ def test_stored_thresholds_of_another_model_are_refused(run, cohort):
     assert done.exit_code == 2
     assert "its thresholds are those of another model" in done.output
     assert not (cohort / "o").exists()
+
+
+def test_training_patients_in_the_cohort_are_an_alarm_on_page_one(run, cohort):
+    """cxr-lite was trained on NIH's patients 75 and 129; here one is written with zeros."""
+    labels = pd.read_csv(cohort / "labels.csv", dtype=str)
+    labels["patient_id"] = [f"site-{name}" for name in labels["patient_id"]]
+    labels.loc[:3, "patient_id"] = ["75", "75", "00000129", "00000129"]
+    labels.to_csv(cohort / "labels.csv", index=False)
+    done = run(
+        *(cohort / "a.csv", cohort / "b.csv", cohort / "labels.csv", "--out", cohort / "o"),
+        *("--rounds", 200, "--model-b", "cxr-lite"),
+    )
+    alarm = (
+        "Alarm: B was trained on patients of this cohort: 2 of 150 patients (1 by the same id, 1 by another"
+    )
+    content = read_verdict(cohort / "o")
+    assert content["warnings"][0].startswith(alarm)
+    assert alarm in done.output
+    assert "training data of A could not be checked: its bundle is not known here" in done.output
+    assert content["leak_check"]["a"]["checked"] is False
+    assert content["leak_check"]["b"]["patients_in_training_data"] == 1
+    assert content["leak_check"]["b"]["patients_in_training_data_by_another_spelling"] == 1
+    first_page = PdfReader(cohort / "o" / "comparison.pdf").pages[0].extract_text()
+    assert "B was trained on patients of this cohort" in " ".join(first_page.split())
 
 
 def test_stored_thresholds_are_the_operating_points(run, cohort):
