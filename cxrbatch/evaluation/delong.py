@@ -22,7 +22,8 @@ class DelongEstimate:
     """AUROCs (m,) of m models on the same images, their covariance (m, m), and degrees of freedom (m,).
 
     The degrees are Satterthwaite's, for a variance that is the sum of one estimated from the patients with
-    positives and one from those with negatives: the smaller class decides unless its part is small.
+    positives and one from those with negatives: the smaller class decides unless its part is small. Of each
+    class count the patients that bear on its variance (`bearing`), fewer than there are.
     The covariance is NaN where it is undefined: fewer than two positives or negatives (or, clustered,
     fewer than two patients with either).
     """
@@ -61,13 +62,14 @@ def delong(y_true: ArrayLike, y_score: ArrayLike, clusters: ArrayLike | None = N
     auroc = v10.mean(axis=0)
     if clusters is None:
         parts = _covariance(v10) / len(v10), _covariance(v01) / len(v01)
-        covariance, independent = parts[0] + parts[1], (len(v10), len(v01))
+        covariance = parts[0] + parts[1]
+        groups = np.arange(len(v10)), np.arange(len(v01))
     else:
         patient = np.unique(np.asarray(clusters)[known], return_inverse=True)[1].ravel()
         groups = patient[positive], patient[~positive]
-        independent = len(np.unique(groups[0])), len(np.unique(groups[1]))
         parts, cross = _clustered_covariance(v10 - auroc, v01 - auroc, *groups)
         covariance = parts[0] + parts[1] + cross
+    independent = bearing(v10, auroc, groups[0]), bearing(v01, auroc, groups[1])
     return DelongEstimate(auroc, covariance, satterthwaite(parts, independent))
 
 
@@ -141,10 +143,31 @@ def _clustered_covariance(
     return (from_positives, from_negatives), (s11 + s11.T) / (n_pos * n_neg)
 
 
-def satterthwaite(parts: tuple[Floats, Floats], independent: tuple[int, int]) -> Floats:
-    """(V1 + V0)^2 / (V1^2 / (n1 - 1) + V0^2 / (n0 - 1)), (m,); the smaller n less one where both are 0."""
+def bearing(components: Floats, auroc: Floats, patient: NDArray[np.intp]) -> Floats:
+    """How many independent patients the variance of one class's components rests on, (m,).
+
+    components (n, m) of images, auroc (m,), patient (n,). What keeps an AUROC from 1 is the sum of the losses
+    1 - component (from 0, of the components), and the nearer it is to 1, the fewer patients carry that sum:
+    Kish's effective number (sum loss)^2 / sum loss^2, over patients, says how few (Survey Sampling, 1965).
+    Intervals from the number of patients are too short then, from Kish's too long with few patients in both
+    classes; this is the harmonic mean of the two numbers, chosen by simulation (docs/validation.md).
+    """
+    loss = np.where(auroc >= 0.5, 1.0 - components, components)
+    names, place = np.unique(patient, return_inverse=True)
+    sums = np.zeros((len(names), components.shape[1]))
+    np.add.at(sums, place.ravel(), loss)
+    squares = np.sum(sums**2, axis=0)
+    count = np.full(len(auroc), float(len(names)))
+    kish = np.divide(sums.sum(axis=0) ** 2, squares, out=count.copy(), where=squares > 0)
+    return np.asarray(2.0 / (1.0 / count + 1.0 / kish))
+
+
+def satterthwaite(parts: tuple[Floats, Floats], independent: tuple[Floats, Floats]) -> Floats:
+    """(V1 + V0)^2 / (V1^2 / (n1 - 1) + V0^2 / (n0 - 1)), (m,); the smaller n less one if both are 0.
+
+    parts: covariances (m, m) from positives and from negatives; independent: the n of each, (m,). At least 1.
+    """
     v1, v0 = np.diag(parts[0]), np.diag(parts[1])
-    n1, n0 = (max(count - 1, 1) for count in independent)
+    n1, n0 = (np.maximum(count - 1.0, 1.0) for count in independent)
     below = v1**2 / n1 + v0**2 / n0
-    fallback = np.full(len(v1), float(min(n1, n0)))
-    return np.divide((v1 + v0) ** 2, below, out=fallback, where=below > 0)
+    return np.divide((v1 + v0) ** 2, below, out=np.minimum(n1, n0), where=below > 0)

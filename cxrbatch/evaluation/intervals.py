@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
+from scipy.special import stdtrit
+
 Interval = tuple[float, float]
 
 
@@ -14,19 +16,8 @@ def normal_quantile(level: float) -> float:
 
 
 def t_quantile(level: float, degrees: float) -> float:
-    """Two-sided quantile of Student's t, by its expansion in the normal quantile.
-
-    Abramowitz and Stegun 26.7.5; within 0.001 of the true value from 4 degrees of freedom, for a level
-    of 0.95. Infinite degrees give the normal quantile.
-    """
-    z = normal_quantile(level)
-    if math.isinf(degrees):
-        return z
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    fourth = (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160
-    return z + first / degrees + second / degrees**2 + third / degrees**3 + fourth / degrees**4
+    """Two-sided quantile of Student's t; infinite degrees of freedom give the normal quantile."""
+    return normal_quantile(level) if math.isinf(degrees) else float(stdtrit(degrees, 0.5 + level / 2.0))
 
 
 def logit_interval(

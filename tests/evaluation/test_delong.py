@@ -86,14 +86,44 @@ def test_one_positive_has_no_variance_rather_than_zero():
     assert np.isnan(delong([1, 0, 0, 0], [0.5, 0.1, 0.7, 0.2]).covariance).all()
 
 
-def test_degrees_are_those_of_the_class_that_decides():
+def by_hand(losses):
+    """Harmonic mean of the number of patients and of Kish's effective number; losses of patients."""
+    kish = sum(losses) ** 2 / sum(loss**2 for loss in losses)
+    return 2 / (1 / len(losses) + 1 / kish)
+
+
+def test_degrees_of_an_example_by_hand():
+    # Positives 5, 3 and 1, negatives 4, 2 and 0: of the nine pairs 3 are wrong.
+    estimate = delong([1, 1, 1, 0, 0, 0], [5, 3, 1, 4, 2, 0])
+    losses = [0, 1 / 3, 2 / 3], [2 / 3, 1 / 3, 0]
+    v1 = v0 = np.var(losses[0], ddof=1) / 3
+    n1, n0 = by_hand(losses[0]), by_hand(losses[1])
+    expected = (v1 + v0) ** 2 / (v1**2 / (n1 - 1) + v0**2 / (n0 - 1))
+    assert estimate.degrees[0] == pytest.approx(expected, rel=1e-12)
+    # Scores turned round: the same, for an area below a half counts what keeps it from 0.
+    turned = delong([1, 1, 1, 0, 0, 0], [-5, -3, -1, -4, -2, 0])
+    assert turned.degrees[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_degrees_count_patients_not_images():
+    rng = np.random.default_rng(0)
+    y = np.repeat([1.0, 0.0], [30, 300])
+    score = rng.normal(size=330) + y
+    copied = [np.repeat(values, 4) for values in (y, score, np.arange(330))]
+    assert delong(*copied).degrees[0] == pytest.approx(delong(y, score).degrees[0], rel=0.01)
+
+
+def test_degrees_fall_as_fewer_patients_keep_the_area_from_one():
     rng = np.random.default_rng(0)
     y = np.repeat([1.0, 0.0], [30, 3000])
-    degrees = delong(y, rng.normal(size=3030) + y).degrees[0]
-    assert 29 <= degrees < 32
-    even = np.repeat([1.0, 0.0], [30, 30])
-    # With equal parts Satterthwaite's sum is 2 x 29.
-    assert 29 < delong(even, rng.normal(size=60) + even).degrees[0] <= 58
+    noise = rng.normal(size=3030)
+    degrees = [delong(y, noise + step * y).degrees[0] for step in (0.5, 1.5, 2.5)]
+    assert 29 > degrees[0] > degrees[1] > degrees[2] >= 1
+
+
+def test_one_patient_alone_keeps_it_from_one():
+    # Kish's number is 1 in both classes: 2 / (1 + 1/4) - 1 of one degree each, so 0.6 would be too few.
+    assert delong([1, 1, 1, 1, 0, 0, 0, 0], [9, 8, 7, 3, 4, 2, 1, 0]).degrees[0] >= 1
 
 
 def test_paired_difference_uses_the_covariance(cohort):

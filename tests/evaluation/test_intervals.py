@@ -9,9 +9,13 @@ from scipy.stats import t
 from cxrbatch.evaluation.intervals import logit_interval, t_quantile
 
 
-@pytest.mark.parametrize("degrees", [4, 5, 9, 29, 300, 1e6])
+@pytest.mark.parametrize("degrees", [1, 1.5, 4, 9, 29, 300, 1e6])
 def test_t_quantile_equals_scipys(degrees):
-    assert t_quantile(0.95, degrees) == pytest.approx(t.ppf(0.975, degrees), abs=0.001)
+    assert t_quantile(0.95, degrees) == pytest.approx(t.ppf(0.975, degrees), rel=1e-9)
+
+
+def test_infinite_degrees_are_the_normal_quantile():
+    assert t_quantile(0.95, np.inf) == pytest.approx(1.959963984540054, abs=1e-12)
 
 
 @given(st.floats(0.001, 0.999), st.floats(1e-8, 0.05))
