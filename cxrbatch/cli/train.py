@@ -83,7 +83,7 @@ def train(
     from cxrbatch.ledger.run_json import RunJsonError
     from cxrbatch.ledger.space import NoSpaceError
     from cxrbatch.reporting.pdf import PdfError
-    from cxrbatch.training.records import TrainingError
+    from cxrbatch.training.records import BrokenOffError, TrainingError
     from cxrbatch.training.request import TrainRequest
 
     chosen = {
@@ -111,6 +111,8 @@ def train(
     )
     try:
         summary = run(request)
+    except BrokenOffError as error:
+        leave(Exit.COULD_NOT_FINISH, error)
     except (TrainingError, TableError, BundleError, RunJsonError) as error:
         leave(Exit.WRONG_USAGE, error)
     except FolderHeldError as error:

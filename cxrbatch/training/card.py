@@ -83,9 +83,9 @@ def training_data(origin: Origin, cohort: Cohort, parts: Parts, started: Started
         f"{len(parts.train)} frontal films of {_patients(cohort, parts.train)} patients trained the weights, "
         f"{len(parts.validation)} films of {_patients(cohort, parts.validation)} other patients chose epoch, "
         f"thresholds and calibration. Patients were parted {how}; labels SHA-256 "
-        f"{origin.labels_sha256[:12]}. Mode {origin.plan.mode}. {_start(origin.init, started)} A patient's "
-        "hash is the SHA-256 of salt and ID, one after the other, of the ID as written and in its plainest "
-        "spelling."
+        f"{origin.labels_sha256[:12]}. Mode {origin.plan.mode}. A patient's hash is the SHA-256 of salt and "
+        "ID, one after the other, of the ID as written and in its plainest spelling. "
+        f"{_start(origin.init, started)}"
     )
     return TrainingData(
         description=text,

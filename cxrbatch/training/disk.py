@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cxrbatch.training.records import TrainingError
+from cxrbatch.training.records import BrokenOffError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -22,21 +22,21 @@ def writing(path: Path, what: str) -> Iterator[None]:
     text and sometimes while the file is being closed.
 
     Raises:
-        TrainingError: the disk is full, or the file cannot be written; what was written before stays.
+        BrokenOffError: the disk is full, or the file cannot be written; what was written before stays.
     """
     try:
         yield
     except Exception as error:
         if is_full(error):
             free = shutil.disk_usage(_existing(path)).free / 1e6
-            raise TrainingError(
+            raise BrokenOffError(
                 f"The disk is full ({free:,.0f} MB free): {what} could not be written to {path}. What was "
                 "trained up to the last finished epoch is kept. Free some space and start the same command "
                 "again to go on from there."
             ) from error
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
-            raise TrainingError(
+            raise BrokenOffError(
                 f"{what[0].upper()}{what[1:]} could not be written to {path}: {reason}. What was trained up "
                 "to the last finished epoch is kept; mend this and start the same command again."
             ) from error

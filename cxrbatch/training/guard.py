@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from cxrbatch.stopping import StopRequested
-from cxrbatch.training.records import TrainingError
+from cxrbatch.training.records import BrokenOffError
 
 
 class Guard(keras.callbacks.Callback):
@@ -59,7 +59,7 @@ class Guard(keras.callbacks.Callback):
             self._stop.check()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Raises TrainingError: the last step's loss counts too."""
+        """Raises BrokenOffError: the last step's loss counts too."""
         self.seconds = time.monotonic() - self._began
         if not math.isfinite((logs or {}).get("loss", math.nan)) and self._bad_step is None:
             self._bad_step = self.epoch_steps - 1
@@ -71,8 +71,8 @@ class Guard(keras.callbacks.Callback):
         return time.monotonic() - self._began
 
     def refuse_outputs(self) -> None:
-        """The network gave NaN or infinity in validation. Raises TrainingError."""
-        raise TrainingError(self._sentence("The network's outputs are no numbers any more after", ""))
+        """The network gave NaN or infinity in validation. Raises BrokenOffError."""
+        raise BrokenOffError(self._sentence("The network's outputs are no numbers any more after", ""))
 
     def state(self) -> dict[str, Any]:
         """For the backup."""
@@ -89,7 +89,7 @@ class Guard(keras.callbacks.Callback):
         if self._bad_step is not None:
             step = self._bad_step + 1
             where = f", step {step} ({self.steps + step} in all)"
-            raise TrainingError(self._sentence("The loss is no number any more (NaN or infinite) in", where))
+            raise BrokenOffError(self._sentence("The loss is no number any more (NaN or infinite) in", where))
         if self._stop is not None:
             self._stop.check()
 

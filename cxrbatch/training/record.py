@@ -33,7 +33,8 @@ def settings_record(
     soft_sha256: str | None,
 ) -> dict[str, Any]:
     """All that a resumed run must not change."""
-    asked = request.settings.model_dump(mode="json")
+    # Steps, epochs and size are in plan and input as they are, asked for or not.
+    asked = request.settings.model_dump(mode="json", exclude={*Plan.model_fields, "size"})
     if request.soft_targets is None:
         asked.pop("soft_weight")
     return {

@@ -16,6 +16,10 @@ class TrainingError(Exception):
     """Training cannot begin or go on as asked (wrong usage, exit code 2); the message says what to do."""
 
 
+class BrokenOffError(TrainingError):
+    """Training was as asked, began, and could not go on: full disk, NaN (exit code 1)."""
+
+
 class Side(IntEnum):
     """On which side of the split a film is."""
 

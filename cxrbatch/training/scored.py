@@ -17,7 +17,7 @@ from cxrbatch.ledger import tables
 from cxrbatch.ledger.layout import image_key
 from cxrbatch.ledger.records import ScoredImage, StudyRecord
 from cxrbatch.pipeline.decoder_pool import FailedFilm
-from cxrbatch.training.records import Cohort, TrainingError
+from cxrbatch.training.records import BrokenOffError, Cohort
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def score_films(
     """Score `rows` of the cohort with `bundle` through predictor and engine of `cxrbatch score`.
 
     Raises:
-        TrainingError: not one of the films could be scored.
+        BrokenOffError: not one of the films could be scored.
         BundleError: the bundle misses its golden output on this machine.
     """
     from cxrbatch.scoring.local_engine import LocalEngine
@@ -65,7 +65,7 @@ def score_films(
     finally:
         engine.close()
     if not found:
-        raise TrainingError(f"None of {len(rows)} films that are to be judged could be scored.")
+        raise BrokenOffError(f"None of {len(rows)} films that are to be judged could be scored.")
     maps = [outcome.maps for outcome in found if outcome.maps is not None]
     return ScoredFilms(
         rows=np.array([outcome.file.ordinal for outcome in found], np.intp),
