@@ -56,6 +56,7 @@ def take_in(
             unopenable[source.path] = entry
     with ledger.at_once():
         failures = {file.path: (file.reason, file.detail) for file in ledger.rejected()}
+        ignored = ledger.ignored_paths()
         opened = _forget_opened_folders(ledger, failures, names)
         changed = new_or_changed(
             ledger,
@@ -78,7 +79,9 @@ def take_in(
                 ledger.add_rejected(source, result.reason, detail)
                 news -= failures.get(source.path) == (result.reason, detail)  # tried again, as before
             elif isinstance(result, Ignored):
-                ledger.add_ignored(names.source(result.source), names.sentence(result.what))
+                source = names.source(result.source)
+                ledger.add_ignored(source, names.sentence(result.what))
+                news -= source.path in ignored
         candidates = [result for result in results if isinstance(result, Candidate)]
         studies = group(candidates, request.group_by, names.key)
         studies = _without_known(studies, request, bundle_sha256, left_out, names)

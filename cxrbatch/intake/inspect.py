@@ -35,7 +35,7 @@ def inspect(source: SourceFile) -> Candidate | Rejection | Ignored:
             source,
             Reason.UNREADABLE,
             f"The file cannot be read ({error.strerror or type(error).__name__}): check its permissions"
-            " and its disk.",
+            " and the disk or share it lies on.",
         )
     except Exception as error:  # a header that breaks the parser costs this file, never the night
         return Rejection(

@@ -179,10 +179,12 @@ def _file(path: str) -> SourceFile | Rejection | None:
     except FileNotFoundError:
         if not os.path.islink(path):
             return None
-        return _unreadable(path, f"This is a link to '{_target(path)}', which does not exist")
+        detail = f"This is a link that points nowhere: '{_target(path)}' does not exist. Remove or mend it."
+        return Rejection(_unknown(path), Reason.UNREADABLE, detail)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            return _unreadable(path, "This is a link that leads back to itself")
+            detail = "This is a link that leads back to itself. Remove or mend it."
+            return Rejection(_unknown(path), Reason.UNREADABLE, detail)
         return _unreadable(path, f"This file cannot be looked at ({error.strerror})")
     source = _source(path, found)
     if stat.S_ISREG(found.st_mode):
@@ -204,9 +206,13 @@ def _source(path: str, found: os.stat_result) -> SourceFile:
     return SourceFile(path, size=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
 
 
+def _unknown(path: str) -> SourceFile:
+    return SourceFile(path, size=0, mtime_ns=0, inode=0)
+
+
 def _unreadable(path: str, what: str) -> Rejection:
-    source = SourceFile(path, size=0, mtime_ns=0, inode=0)
-    return Rejection(source, Reason.UNREADABLE, f"{what}: check its permissions or move it away.")
+    detail = f"{what}: check its permissions and the disk or share, or move it away."
+    return Rejection(_unknown(path), Reason.UNREADABLE, detail)
 
 
 def settled(source: SourceFile, now_ns: int, seconds: float) -> bool:

@@ -40,7 +40,8 @@ def new_or_changed(
     and a file that only was touched is noted as such. One that could not be read is tried again whatever
     it looks like: permissions and shares are mended without a trace in these. One that failed otherwise
     (crashed its decoder, say) is tried again with `retry_failed` only. With `verify` every content is
-    digested. `digest` tells the digest of a path as the ledger keeps it.
+    digested, and looked at again where there is no digest from before. `digest` tells the digest of a path
+    as the ledger keeps it.
     """
     known = ledger.known_files()
     wanted = []
@@ -62,9 +63,15 @@ def _is_to_be_tried_again(before: KnownFile, retry_failed: bool) -> bool:
     return retry_failed and bool(before.reason) and Reason(before.reason).group is ReasonGroup.FAILED
 
 
+def _went_by_its_header(before: KnownFile) -> bool:
+    if before.state == "ignored":
+        return True
+    return bool(before.reason) and Reason(before.reason).group is ReasonGroup.SCREENED_OUT
+
+
 def _same_bytes(before: KnownFile, source: SourceFile, digest: Callable[[str], str]) -> bool:
-    if not before.sha256:  # screened by its header alone, its content was never digested
-        return before.source == source
+    if not before.sha256:  # its content was never digested; a header that decided alone can be read again
+        return before.source == source and not _went_by_its_header(before)
     if before.source.size != source.size:
         return False
     try:

@@ -69,7 +69,6 @@ class Lease:
         self._mine = mine
         self._is_lost = False
         self._lost_to: Holder | None = None
-        self._beaten = _now()
         self._done = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="lease", daemon=True)
         self._heart.start()
@@ -95,8 +94,7 @@ class Lease:
         Raises:
             FolderHeldError: the folder is another's by now, and nothing more may be written to it.
         """
-        if _now() - self._beaten > 2 * HEARTBEAT_SECONDS:
-            self._look()  # the heart did not beat: look now and not at its next beat
+        self._look()  # and do not wait for the next beat: it is one small file, before a commit a second
         if self._is_lost:
             raise FolderHeldError(self._folder, self._lost_to)
 
@@ -119,7 +117,6 @@ class Lease:
             return
         try:
             os.utime(self._path)
-            self._beaten = _now()
         except FileNotFoundError:  # taken over, and given back since
             self._is_lost = True
         except OSError:
@@ -166,21 +163,19 @@ def _may_live(holder: Holder, locks: bool) -> bool:
 
 
 def _is_fresh(lease: Path) -> bool:
-    """Touched lately, by the clock of the file system itself: the two machines' clocks may differ."""
+    """Touched lately, by the clock of the file system itself: the two machines' clocks may differ.
+
+    A time in the future is no better than an old one: that clock was set back, and nobody touched it since.
+    """
     probe = lease.with_name(f"{LEASE}.{os.getpid()}")
     try:
         probe.touch()
         now = probe.stat().st_mtime
-        return now - lease.stat().st_mtime < STALE_SECONDS
+        return abs(now - lease.stat().st_mtime) < STALE_SECONDS
     except OSError:
         return True
     finally:
         probe.unlink(missing_ok=True)
-
-
-def _now() -> float:
-    """Seconds, those included for which the machine was suspended."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _boot() -> str:

@@ -132,6 +132,11 @@ class Ledger:
     def add_ignored(self, source: SourceFile, what: str) -> None:
         self._put_file(source, "ignored", detail=what)
 
+    def ignored_paths(self) -> set[str]:
+        """The files that nobody would call an image."""
+        rows = self._db.execute("SELECT path FROM files WHERE state = 'ignored'")
+        return {os.fsdecode(path) for (path,) in rows}
+
     def _put_file(
         self,
         source: SourceFile,

@@ -25,6 +25,7 @@ from cxrbatch.cli.app import app
 from cxrbatch.ledger import ledger as ledger_module
 from cxrbatch.ledger.atomic import TEMPORARY_MARK
 from cxrbatch.ledger.lease import LEASE
+from cxrbatch.pipeline.decoding import decode_film
 from cxrbatch.reporting.content import ReportSettings
 from cxrbatch.request import Request, Summary
 
@@ -182,21 +183,136 @@ def test_films_archived_after_the_night_keep_their_results(tmp_path: Path) -> No
     assert (run / "scores.csv").read_bytes() == before
 
 
-def test_content_that_changed_behind_its_date_is_found_by_verify_inputs(tmp_path: Path) -> None:
-    inbox, run = _films(tmp_path / "inbox", 2), tmp_path / "run"
-    _score(inbox, run)
-    before, film = (run / "scores.csv").read_bytes(), inbox / "000.png"
-    found, data = film.stat(), bytearray(film.read_bytes())
-    other = _films(tmp_path / "other", 2) / "001.png"
-    swapped = other.read_bytes()
-    swapped += bytes(max(0, len(data) - len(swapped)))
+NO_READING = "/proc/self/mem"
+"""Reading this from its beginning fails with EIO, as on a share whose server is gone."""
+
+
+def _share_fails_for_001(path: str, *arguments: object) -> object:
+    return decode_film(NO_READING if path.endswith("001.png") else path, *arguments)  # type: ignore[arg-type]
+
+
+def test_share_that_fails_while_a_film_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inbox, run = _films(tmp_path / "inbox", 3), tmp_path / "run"
+    monkeypatch.setattr("cxrbatch.pipeline.decoder_pool.decode_film", _share_fails_for_001)
+    assert _score(inbox, run).exit_code == 3
+    (row,) = _rows(run / "rejected.csv")
+    assert (Path(row["path"]).name, row["reason"]) == ("001.png", "unreadable")
+    assert row["detail"] == "The file could not be read: Input/output error. Check the disk or share."
+    assert len(_rows(run / "scores.csv")) == 2
+    monkeypatch.undo()
+    assert _score(inbox, run).exit_code == 0
+    assert (len(_rows(run / "scores.csv")), _rows(run / "rejected.csv")) == (3, [])
+
+
+@pytest.mark.parametrize("fault", ["open", "stat", "list"])
+def test_share_that_fails_while_files_are_taken_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    inbox, run = _films(tmp_path / "inbox", 3), tmp_path / "run"
+    _films(inbox / "folder", 1)
+    bad = {"open": inbox / "001.png", "stat": inbox / "001.png", "list": inbox / "folder"}[fault]
+    real = {"open": os.open, "stat": os.stat, "list": os.scandir}[fault]
+
+    def hiccup(path: str, *arguments: object, **options: object) -> object:
+        if fault == "open" and path == str(bad):
+            path = NO_READING
+        elif path == str(bad):
+            raise OSError(errno.EIO, "Input/output error", path)
+        return real(path, *arguments, **options)  # type: ignore[operator]
+
+    monkeypatch.setattr(os, real.__name__, hiccup)
+    assert _score(inbox, run).exit_code == 3
+    (row,) = _rows(run / "rejected.csv")
+    assert (Path(row["path"]), row["reason"]) == (bad, "unreadable")
+    assert "Input/output error" in row["detail"]
+    assert "disk or share" in row["detail"]
+    assert len(_rows(run / "scores.csv")) == 3
+    monkeypatch.undo()
+    assert _score(inbox, run).exit_code == 0
+    assert (len(_rows(run / "scores.csv")), _rows(run / "rejected.csv")) == (4, [])
+
+
+def test_share_that_fails_in_one_of_many_surveying_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox, run = _films(tmp_path / "inbox", 3), tmp_path / "run"
+    (inbox / "bad.png").symlink_to(NO_READING)
+    monkeypatch.setattr("cxrbatch.intake.survey.FEW", 1)
+    assert _score(inbox, run, workers=2).exit_code == 3
+    (row,) = _rows(run / "rejected.csv")
+    assert (Path(row["path"]).name, row["reason"]) == ("bad.png", "unreadable")
+    assert len(_rows(run / "scores.csv")) == 3
+
+
+def _in_place(film: Path, content: bytes) -> None:
+    """Other bytes, and nothing that `stat` tells is another but the time of the change itself."""
+    before = film.stat()
+    assert len(content) == before.st_size
     with film.open("r+b") as file:
-        file.write(swapped[: len(data)])
-    os.utime(film, ns=(found.st_atime_ns, found.st_mtime_ns))
+        file.write(content)
+    os.utime(film, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = film.stat()
+    assert (after.st_size, after.st_mtime_ns, after.st_ino) == (
+        before.st_size,
+        before.st_mtime_ns,
+        before.st_ino,
+    )
+
+
+def test_content_changed_behind_size_time_and_inode_is_found_by_verify_inputs(tmp_path: Path) -> None:
+    inbox, run = _films(tmp_path / "inbox", 3), tmp_path / "run"
+    html = ReportSettings(pdf=False)
+    bare = np.random.default_rng(9).integers(0, 256, (64, 64), np.uint8)
+    # Stored, not deflated, so that two pictures have one size.
+    for name, grey in (("000", bare), ("other", 255 - bare)):
+        Image.fromarray(grey).save(inbox / f"{name}.png", compress_level=0)
+    other = (inbox / "other.png").read_bytes()
+    (inbox / "other.png").unlink()
+    _score(inbox, run, reports=html)
+    scores, studies = (
+        {Path(r["path"]).name: r for r in _rows(run / "scores.csv")},
+        _rows(run / "studies.csv"),
+    )
+
+    def reports() -> dict[Path, tuple[int, int, bytes]]:
+        return {p: (p.stat().st_ino, p.stat().st_mtime_ns, p.read_bytes()) for p in run.glob("reports/*/*")}
+
+    before = reports()
+    _in_place(inbox / "000.png", other)
+    _score(inbox, run, reports=html)
+    assert {Path(r["path"]).name: r for r in _rows(run / "scores.csv")} == scores
+    assert reports() == before
+
+    _score(inbox, run, reports=html, verify_inputs=True)
+    again = {Path(r["path"]).name: r for r in _rows(run / "scores.csv")}
+    assert [name for name in scores if again[name] != scores[name]] == ["000.png"]
+    assert _rows(run / "rejected.csv") == []
+    replaced = {path.parent.name for path, found in reports().items() if before.get(path) != found}
+    assert replaced == {scores["000.png"]["study_key"]}
+    assert len(_rows(run / "studies.csv")) == len(studies) == 3
+    fresh = tmp_path / "fresh"
+    _score(inbox, fresh, reports=html)
+    assert _values(run) == _values(fresh)
+
+
+def _values(run: Path) -> dict[str, list[str]]:
+    return {row["path"]: list(row.values())[9:] for row in _rows(run / "scores.csv")}
+
+
+def test_verify_inputs_looks_again_at_what_was_screened_by_its_header(tmp_path: Path) -> None:
+    inbox, run = _films(tmp_path / "inbox", 1), tmp_path / "run"
+    film = (inbox / "000.png").read_bytes()
+    text = inbox / "notes"
+    text.write_bytes(b"x" * len(film))
     _score(inbox, run)
-    assert (run / "scores.csv").read_bytes() == before
+    written = (run / "run.json").read_bytes()
     _score(inbox, run, verify_inputs=True)
-    assert (run / "scores.csv").read_bytes() != before or _rows(run / "rejected.csv")
+    assert (run / "run.json").read_bytes() == written, "nothing has changed: nothing is written again"
+    _in_place(text, film)
+    _score(inbox, run)
+    assert len(_rows(run / "scores.csv")) == 1
+    _score(inbox, run, verify_inputs=True)
+    assert len(_rows(run / "scores.csv")) == 2
 
 
 def _crash(path: str, *_: object) -> None:
@@ -219,12 +335,31 @@ def test_file_that_crashed_its_decoder_is_tried_again_only_when_asked(
     assert _rows(run / "rejected.csv") == []
 
 
-def test_clock_that_jumps_back_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inbox, run = _films(tmp_path / "inbox", 3), tmp_path / "run"
-    begun, then = time.monotonic(), time.time()
-    monkeypatch.setattr(time, "time", lambda: then - 86400 * (time.monotonic() - begun > 2))
-    assert _score(inbox, run, settle=0).exit_code == 0
-    assert len(_rows(run / "scores.csv")) == 3
+@pytest.mark.parametrize("jump", [-86400, 86400], ids=["back", "forward"])
+def test_clock_that_jumps_by_a_day_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: int
+) -> None:
+    """The clock on the wall jumps once a film is scored. For timeouts see tests/test_workers.py."""
+    inbox, run = _films(tmp_path / "inbox", 4), tmp_path / "run"
+    jumped = tmp_path / "jumped"
+    record = night.Night._record
+
+    def jump_after(self: night.Night, *outcome: object) -> None:
+        record(self, *outcome)  # type: ignore[arg-type]
+        jumped.touch()
+
+    real, real_ns = time.time, time.time_ns
+    monkeypatch.setattr(night.Night, "_record", jump_after)
+    monkeypatch.setattr(time, "time", lambda: real() + jump * jumped.exists())
+    monkeypatch.setattr(time, "time_ns", lambda: real_ns() + jump * jumped.exists() * 10**9)
+    html = ReportSettings(pdf=False)
+    assert _score(inbox, run, reports=html, decode_timeout=60.0).exit_code == 0
+    assert jumped.exists()
+    assert len(_rows(run / "scores.csv")) == 4
+    _films(inbox, 5)
+    assert _score(inbox, run, reports=html, settle=0).exit_code == 0  # started under the other clock
+    assert (len(_rows(run / "scores.csv")), _rows(run / "rejected.csv")) == (5, [])
+    assert len(list(run.glob("reports/*/report.html"))) == 5
 
 
 def _signalled(inbox: Path, run: Path, marker: str, *numbers: int) -> subprocess.Popen[str]:

@@ -51,14 +51,57 @@ def test_lease_that_another_machine_took_over_is_noticed_and_left_alone(tmp_path
     assert json.loads((tmp_path / LEASE).read_text())["token"] == other.token
 
 
-def test_standstill_is_noticed_before_the_next_beat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lease = Lease.take(tmp_path)
+def test_standstill_is_noticed_before_the_next_beat(tmp_path: Path) -> None:
+    lease = Lease.take(tmp_path)  # its heart will beat in 20 s
     _write(tmp_path, _elsewhere())
-    lease.require_held()  # its heart will beat in 20 s
-    now = lease_module._now()
-    monkeypatch.setattr(lease_module, "_now", lambda: now + 100)
     with pytest.raises(FolderHeldError):
         lease.require_held()
+    lease.release()
+
+
+DAY = 86400.0
+
+
+@pytest.mark.usefixtures("quick")
+def test_dead_holders_lease_from_before_the_clock_was_set_back_is_taken_over(tmp_path: Path) -> None:
+    _write(tmp_path, _elsewhere(), age=-DAY)
+    Lease.take(tmp_path).release()
+
+
+@pytest.mark.usefixtures("quick")
+def test_clock_set_back_a_little_keeps_a_living_holders_lease(tmp_path: Path) -> None:
+    _write(tmp_path, _elsewhere(), age=-30)
+    with pytest.raises(FolderHeldError):
+        Lease.take(tmp_path)
+
+
+@pytest.mark.parametrize("age", [DAY, -DAY])
+def test_holder_whose_lease_seems_a_day_old_after_a_jump_gives_way_before_it_writes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: float
+) -> None:
+    """The clock of a share jumps between two beats, and another machine takes the living holder for dead."""
+    monkeypatch.setattr(lease_module, "TAKEOVER_SECONDS", 0.01)
+    monkeypatch.setattr(fcntl, "flock", _no_locks)  # as on another machine
+    first = Lease.take(tmp_path)
+    _write(tmp_path, first._mine, age=age)
+    second = Lease.take(tmp_path)
+    with pytest.raises(FolderHeldError):
+        first.require_held()
+    second.require_held()
+    first.release()
+    second.require_held()
+    second.release()
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("age", [DAY, -DAY])
+def test_heart_mends_the_lease_after_a_jump_of_the_clock(tmp_path: Path, age: float) -> None:
+    lease = Lease.take(tmp_path)
+    _write(tmp_path, lease._mine, age=age)
+    deadline = time.monotonic() + 60
+    while abs(time.time() - (tmp_path / LEASE).stat().st_mtime) > 80:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     lease.release()
 
 
