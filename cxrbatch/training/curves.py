@@ -60,7 +60,7 @@ def loss_sentence(history: History) -> str:
     if count == 0:
         return "No epoch was finished, so nothing can be said of the training loss."
     if count == 1:
-        return f"The training loss was {loss[0]:.4g} in the only epoch: only a second one shows whether it falls."
+        return f"The training loss was {loss[0]:.4g} in the only epoch: whether it falls takes two to see."
     first, last = float(loss[0]), float(loss[-1])
     if last < first:
         return f"The training loss fell from {first:.4g} to {last:.4g} over {count} epochs."

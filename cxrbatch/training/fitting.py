@@ -162,7 +162,7 @@ class _Run:
         self._history = HistoryFile(self._out / HISTORY, self._guard, images)
         self._bar = EpochBar(self._plan.epochs, self._steps, images)
         self._scores = ValidationScores(validation, labels, self._loss, self._guard)
-        self._board = TensorBoardLog(self._out / TENSORBOARD)
+        self._board = TensorBoardLog(self._out / TENSORBOARD, self._guard)
         monitor, mode = self._monitored()
         checkpoints, classifier = self._out / CHECKPOINTS, self._started.classifier
         self._best = AtomicCheckpoint(checkpoints / BEST, classifier, monitor, mode)

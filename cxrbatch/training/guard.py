@@ -21,7 +21,8 @@ class Guard(keras.callbacks.Callback):
     a loss that is no number is told a step or two later, with the step in which it became so, and always
     before the epoch's checkpoint.
 
-    `steps` counts over all starts of the run; `seconds` is of the current epoch.
+    `steps` counts over all starts of the run; `seconds` and
+    `learning_rate` are of the current epoch, as plateaus change the rate at its end.
     """
 
     async_safe = True
@@ -31,14 +32,14 @@ class Guard(keras.callbacks.Callback):
         super().__init__()
         self.steps, self.epoch_steps, self.seconds = 0, 0, 0.0
         self._stop, self._checkpoints = stop, checkpoints
-        self._epoch, self._began, self._learning_rate = 0, 0.0, 0.0
+        self._epoch, self._began, self.learning_rate = 0, 0.0, 0.0
         self._lock = threading.Lock()
         self._bad_step: int | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Count anew."""
         self._epoch, self.epoch_steps, self._bad_step = epoch, 0, None
-        self._learning_rate = float(self.model.optimizer.learning_rate)
+        self.learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self._began = time.monotonic()
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -95,7 +96,7 @@ class Guard(keras.callbacks.Callback):
 
     def _sentence(self, beginning: str, where: str) -> str:
         return (
-            f"{beginning} epoch {self._epoch + 1}{where}, at a learning rate of {self._learning_rate:.2g}. "
+            f"{beginning} epoch {self._epoch + 1}{where}, at a learning rate of {self.learning_rate:.2g}. "
             f"The {self._epoch} epochs before it are kept in {self._checkpoints}. Try a tenth of "
             '`learning_rate` and `warmup_learning_rate`, or mixed_precision = "off", in another --out.'
         )

@@ -45,16 +45,11 @@ class HistoryFile(keras.callbacks.Callback):
         self.phase: Phase = "head"
         self._path, self._guard, self._images = path, guard, images_per_step
         self._rows: list[tuple[float, ...]] = []
-        self._learning_rate = math.nan
 
     @property
     def history(self) -> History:
         """All epochs so far."""
         return History(COLUMNS, tuple(self._rows))
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """The rate may change at the epoch's end."""
-        self._learning_rate = float(self.model.optimizer.learning_rate)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Add a row."""
@@ -66,7 +61,7 @@ class HistoryFile(keras.callbacks.Callback):
             logs["loss"],
             logs["val_loss"],
             logs["val_macro_auroc"],
-            self._learning_rate,
+            guard.learning_rate,
             guard.seconds_since_begin(),
             guard.epoch_steps * self._images / max(guard.seconds, 1e-9),
         )

@@ -81,7 +81,7 @@ class MaskedWeightedBinaryCrossentropy(keras.losses.Loss):
         self.negative = None if negative is None else [float(w) for w in negative]
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """(n, k), (n, k) -> scalar."""
+        """(n, k), (n, k) -> (n,), of which the mean is the loss: Keras scales no scalar for replicas."""
         known = tf.logical_not(tf.math.is_nan(y_true))
         # Unknown entries are taken out before the logarithm, not after: 0 * NaN is NaN, in gradients too.
         target = tf.where(known, y_true, tf.zeros_like(y_true))
@@ -90,8 +90,9 @@ class MaskedWeightedBinaryCrossentropy(keras.losses.Loss):
         # -log p = softplus(-z) and -log(1 - p) = softplus(z) neither overflow nor take log 0.
         each = positive * target * tf.nn.softplus(-logit)
         each += negative * (1.0 - target) * tf.nn.softplus(logit)
-        total = tf.reduce_sum(tf.where(known, each, tf.zeros_like(each)))
-        return total / self._mean_count(tf.reduce_sum(tf.cast(known, total.dtype)))
+        films = tf.reduce_sum(tf.where(known, each, tf.zeros_like(each)), axis=-1)
+        count = self._mean_count(tf.reduce_sum(tf.cast(known, films.dtype)))
+        return films * tf.cast(tf.size(films), films.dtype) / count
 
     def get_config(self) -> dict[str, Any]:
         """Everything to make it again."""
@@ -105,8 +106,8 @@ class MaskedWeightedBinaryCrossentropy(keras.losses.Loss):
 
     @staticmethod
     def _mean_count(known: tf.Tensor) -> tf.Tensor:
-        """Known entries in the whole batch, per replica: Keras divides the sum over replicas by their
-        number. At least a little, so that a batch without any gives 0."""
+        """Known entries in the whole batch over the number of replicas, as Keras takes the mean over those
+        too. At least a little, so that a batch without any gives 0."""
         replica = tf.distribute.get_replica_context()
         if replica is not None and replica.num_replicas_in_sync > 1:
             whole = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.stop_gradient(known))

@@ -116,7 +116,7 @@ def start_network(
         dropped = tuple(name for name in init.card.findings if fold(name) not in after)
     if policy != "float32":
         classifier = in_mixed_precision(classifier, policy)
-    trainable = _trainable(classifier, dropout, seed)
+    trainable = trainable_form(classifier, dropout, seed)
     return StartedNetwork(classifier, trainable, architecture, kept, dropped, new)
 
 
@@ -222,7 +222,7 @@ def _require_size(model: keras.Model, spec: InputSpec, name: str) -> None:
         )
 
 
-def _trainable(classifier: keras.Model, dropout: float, seed: int) -> keras.Model:
+def trainable_form(classifier: keras.Model, dropout: float, seed: int) -> keras.Model:
     """Ends in logits; shares every variable with `classifier`."""
     dense = pooled_head(classifier).dense
     features = dense.input

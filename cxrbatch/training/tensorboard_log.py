@@ -17,6 +17,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from cxrbatch.training.disk import writing
+from cxrbatch.training.guard import Guard
 
 GRID_SIDE = 4
 _SCALARS = ("loss", "val_loss", "val_macro_auroc")
@@ -32,21 +33,16 @@ class TensorBoardLog(keras.callbacks.Callback):
     async_safe = True
     stateless = True
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, guard: Guard) -> None:
         super().__init__()
-        self._folder = folder
+        self._folder, self._guard = folder, guard
         with writing(folder, "the TensorBoard log"):
             self._writer = tf.summary.create_file_writer(str(folder))
-        self._learning_rate = math.nan
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """The rate may change at the epoch's end."""
-        self._learning_rate = float(self.model.optimizer.learning_rate)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Raises TrainingError when the disk is full."""
         values = {name: (logs or {}).get(name, math.nan) for name in _SCALARS}
-        values["learning_rate"] = self._learning_rate
+        values["learning_rate"] = self._guard.learning_rate
         with writing(self._folder, "the TensorBoard log"), self._writer.as_default():
             for name, value in values.items():
                 if math.isfinite(value):
