@@ -41,7 +41,8 @@ def fold_patient_id(text: str) -> str:
     It folds too much rather than too little: two patients joined onto one side do no harm there, one patient
     parted does. Letters that only look alike (Cyrillic `А`, Latin `A`) stay different.
     """
-    return "".join(number.lstrip("0") or "0" if number.isdigit() else number for number in _parts(text))
+    parts = _parts(text)
+    return "".join(part.lstrip("0") for part in parts) or "".join(parts)[:1]
 
 
 def group_patients(texts: Sequence[str]) -> tuple[str, ...]:
@@ -80,7 +81,8 @@ def split_patients(
         TrainingError: fewer patients than sides.
     """
     fractions = np.array([1.0 - validation_fraction - test_fraction, validation_fraction, test_fraction])
-    people = _people(patients, np.asarray(labels, dtype=np.float64), seed)
+    matrix = np.asarray(labels, dtype=np.float64)
+    people = _people(patients, matrix, fractions[fractions > 0].min(), seed)
     wanted = int((fractions > 0).sum())
     if len(people.names) < wanted:
         raise TrainingError(
@@ -170,23 +172,37 @@ def _without_zeros(folded: str) -> str:
 
 @dataclass(frozen=True)
 class _People:
-    """Patients in a random order of `seed`: films (p,) and positive findings (p, k)."""
+    """Patients in a random order of `seed`, but those with very many films first: films (p,), positive
+    findings (p, k), and whether they have very many (p,)."""
 
     names: tuple[str, ...]
     films: NDArray[np.float64]
     positive: NDArray[np.bool_]
+    large: NDArray[np.bool_]
 
 
-def _people(patients: Sequence[str], labels: NDArray[np.float64], seed: int) -> _People:
-    def place(name: str) -> tuple[bytes, str]:
-        return hashlib.sha256(f"{seed} {name}".encode("utf-8", "surrogatepass")).digest(), name
+def _people(patients: Sequence[str], labels: NDArray[np.float64], smallest: float, seed: int) -> _People:
+    """`smallest` is the share of the smallest side: more films than a tenth of it are very many."""
+    films = Counter(patients)
 
-    names = tuple(sorted(set(patients), key=place))
+    def is_large(name: str) -> bool:
+        return films[name] > max(1.0, 0.1 * smallest * len(patients))
+
+    def place(name: str) -> tuple[bool, bytes, str]:
+        digest = hashlib.sha256(f"{seed} {name}".encode("utf-8", "surrogatepass")).digest()
+        return not is_large(name), digest, name
+
+    names = tuple(sorted(films, key=place))
     index = {name: i for i, name in enumerate(names)}
     rows = np.array([index[name] for name in patients], dtype=np.intp)
     positive = np.zeros((len(names), labels.shape[1]), dtype=bool)
     np.logical_or.at(positive, rows, labels == 1.0)
-    return _People(names, np.bincount(rows, minlength=len(names)).astype(np.float64), positive)
+    return _People(
+        names,
+        np.array([films[name] for name in names], dtype=np.float64),
+        positive,
+        np.array([is_large(name) for name in names]),
+    )
 
 
 def _deal(people: _People, fractions: NDArray[np.float64]) -> NDArray[np.int8]:
@@ -200,7 +216,9 @@ def _deal(people: _People, fractions: NDArray[np.float64]) -> NDArray[np.int8]:
         finding = int(np.argmin(np.where(left > 0, left, np.iinfo(np.int64).max)))
         for patient in np.flatnonzero(people.positive[:, finding] & (sides < 0)):
             has = people.positive[patient]
-            side = max(range(3), key=lambda s: (lacks[s, finding], lacks_films[s]))
+            # Whoever has very many films is not to overfill a small side.
+            fits = ~people.large[patient] | (lacks_films >= people.films[patient])
+            side = max(range(3), key=lambda s: (fits[s], lacks[s, finding], lacks_films[s]))
             sides[patient] = side
             lacks[side, has] -= 1
             lacks_films[side] -= people.films[patient]
@@ -224,23 +242,25 @@ def _positives_wanted(positives: NDArray[np.int64], fractions: NDArray[np.float6
 
 
 def _give_each_side_one(people: _People, sides: NDArray[np.int8], fractions: NDArray[np.float64]) -> None:
-    """Move single patients, in place, until each finding that could be on every side is, or no move helps.
+    """Move single patients, in place, until each finding that could be on every side is, or no move helps;
+    each side gets a patient, too.
 
     Each move fills a gap and opens none, so this ends.
     """
     wanted = np.flatnonzero(fractions > 0)
-    counts = np.stack([people.positive[sides == side].sum(axis=0) for side in range(3)])
-    enough = people.positive.sum(axis=0) >= len(wanted)
-    gaps = [(side, k) for k in np.argsort(people.positive.sum(axis=0), kind="stable") for side in wanted]
-    for side, finding in gaps:
-        if not enough[finding] or counts[side, finding]:
-            continue
-        # The other films of whoever moves count too: as few of them as can be.
-        candidates = np.flatnonzero(people.positive[:, finding])
-        for patient in candidates[np.argsort(people.films[candidates], kind="stable")]:
-            has = people.positive[patient] & enough
-            if (counts[sides[patient], has] > 1).all() and (sides == sides[patient]).sum() > 1:
-                counts[sides[patient], people.positive[patient]] -= 1
-                counts[side, people.positive[patient]] += 1
-                sides[patient] = side
-                break
+    # To be somebody counts as one finding more.
+    has = np.column_stack((people.positive, np.ones(len(sides), dtype=bool)))
+    counts = np.stack([has[sides == side].sum(axis=0) for side in range(3)])
+    total = counts.sum(axis=0)
+    enough = total >= len(wanted)
+    for finding in np.argsort(total, kind="stable"):
+        for side in wanted:
+            if not enough[finding] or counts[side, finding]:
+                continue
+            candidates = np.flatnonzero(has[:, finding])
+            for patient in candidates[np.argsort(people.films[candidates], kind="stable")]:
+                if (counts[sides[patient], has[patient] & enough] > 1).all():
+                    counts[sides[patient], has[patient]] -= 1
+                    counts[side, has[patient]] += 1
+                    sides[patient] = side
+                    break
