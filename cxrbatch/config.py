@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, PrivateAttr, ValidationError
@@ -144,6 +144,9 @@ def load_config(path: Path | None) -> SiteConfig:
         config = SiteConfig.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(_first_problem(path, text, error)) from error
+    for keys, value in _truths_for_numbers(SiteConfig, raw):
+        where = f"{path}, line {_line_of(text, keys)}, key '{'.'.join(keys)}'"
+        raise ConfigError(f"{where}: must be a number. Received: {str(value).lower()}.")
     anchored = _anchored(config, path, text)
     for key in {"findings", "acute"} & config.report.model_fields_set:
         anchored._places[key] = f"{path}, line {_line_of(text, ['report', key])}, key 'report.{key}'"
@@ -161,6 +164,22 @@ def _first_problem(path: Path, text: str, error: ValidationError) -> str:
         return f"{where}: is not known. Known here: {', '.join(known)}."
     says = _IN_TOML.get(problem["type"], problem["msg"])
     return f"{where}: {says}. Received: {problem['input']!r}."
+
+
+def _truths_for_numbers(
+    section: type[BaseModel], table: Mapping[str, Any]
+) -> Iterator[tuple[list[str], bool]]:
+    """Keys and values that Python, and with it pydantic, takes for 1 and 0: `threads = true`."""
+    for key, value in table.items():
+        wanted = section.model_fields[key].annotation
+        if isinstance(value, bool) and _is_of_number(wanted):
+            yield [key], value
+        elif isinstance(value, dict) and isinstance(wanted, type) and issubclass(wanted, BaseModel):
+            yield from (([key, *keys], truth) for keys, truth in _truths_for_numbers(wanted, value))
+
+
+def _is_of_number(annotation: Any) -> bool:
+    return annotation in (int, float) or any(map(_is_of_number, get_args(annotation)))
 
 
 def _line_of(text: str, keys: list[str]) -> int:

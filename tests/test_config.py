@@ -52,6 +52,9 @@ def test_what_the_file_says_reaches_the_reports(tmp_path: Path) -> None:
         ("[hospital]\nlogo = 5\n", 2, "hospital.logo", "a path in quotes"),
         ("score = 3\n", 1, "score", "must be a table"),
         ("[score]\nsettle = inf\n", 2, "score.settle", "finite"),
+        ("[score]\nthreads = true\n", 2, "score.threads", "must be a number. Received: true."),
+        ("[train]\nepochs = true\n", 2, "train.epochs", "must be a number. Received: true."),
+        ("[score]\nsettle = true\n", 2, "score.settle", "must be a number. Received: true."),
     ],
 )
 def test_mistake_is_named_with_its_place(tmp_path: Path, text: str, line: int, key: str, says: str) -> None:

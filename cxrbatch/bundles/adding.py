@@ -23,6 +23,10 @@ THRESHOLDS_NOT_CHOSEN = (
 )
 
 
+_SAY_FINDINGS = "the findings in order of the outputs (--findings NAME,NAME)"
+_SAY_INPUT = "the input's height and width (--size PIXELS)"
+
+
 def add_bundle(
     weights: Path,
     name: str,
@@ -69,11 +73,12 @@ def _described(
         raise BundleError(f"{weights} is a whole model: leave the architecture out.")
     if not whole and architecture is None:
         raise BundleError(
-            f"{weights} holds weights only: name a preset ({', '.join(PRESETS)}) or the architecture "
-            f"({', '.join(ARCHITECTURES)})."
+            f"{weights} holds weights only: name a preset (--preset: {', '.join(PRESETS)}) or the "
+            f"architecture (--architecture: {', '.join(ARCHITECTURES)})."
         )
+    missing = [says for says, value in ((_SAY_FINDINGS, findings), (_SAY_INPUT, input_spec)) if value is None]
     if findings is None or input_spec is None:
-        raise BundleError(f"{weights}: without a preset, say the findings in order and the input.")
+        raise BundleError(f"{weights}: without a preset, say {' and '.join(missing)}.")
     chosen = WHOLE_MODEL if whole else architecture
     return _plain_fields(f"{weights.name}, added by this site", chosen, tuple(findings), input_spec)
 

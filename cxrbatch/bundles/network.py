@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
@@ -112,5 +113,8 @@ def _check_shapes(model: keras.Model, path: Path, spec: InputSpec, n_findings: i
 
 
 def _one_line(error: Exception) -> str:
-    """Keras' messages run over many lines, with the cause among the first."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    """Keras' messages run over many lines, with the cause among the first. Its advice to trust a file, and
+    how to run what is in it, is not passed on."""
+    sentences = re.split(r"(?<=[.!?])\s+", " ".join(str(error).split()))
+    kept = [sentence for sentence in sentences if not re.search(r"unsafe|safe_mode|trust", sentence)]
+    return " ".join(kept)[:300] or type(error).__name__

@@ -8,6 +8,7 @@ that no file of that length can hold.
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,12 +45,37 @@ def require_contained(path: Path) -> None:
         BundleError: it holds something that could run, reach another file, or fill the memory.
     """
     try:
+        _require_kind(path)
         if path.suffix == ".keras":
             _require_archive(path)
         else:
             _require_arrays(path, path)
     except (OSError, ValueError, KeyError, RuntimeError, RecursionError, zipfile.BadZipFile) as error:
         raise BundleError(f"{path} cannot be read as a weights file: {_one_line(error)}.") from error
+
+
+_ZIP, _HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+"""Protocols 2 to 5 begin with the opcode PROTO and their number."""
+
+
+def _require_kind(path: Path) -> None:
+    """Its name decides how a file is read, so it must be what it is named."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    expected, what = (_ZIP, "a Keras archive") if path.suffix == ".keras" else (_HDF5, "an HDF5 file")
+    if head.startswith(expected):
+        return
+    if _PICKLE.match(head):
+        raise BundleError(
+            f"{path} is a Python pickle, not {what}: a pickle is a program that runs when it is loaded, and "
+            "is never opened. Save the network with Keras as .keras or .weights.h5."
+        )
+    found = "is empty"
+    if head:
+        known = {_ZIP: "is a ZIP archive", _HDF5: "is an HDF5 file"}
+        found = next((says for magic, says in known.items() if head.startswith(magic)), "is something else")
+    raise BundleError(f"{path} cannot be read as a weights file: by its name it is {what}, but it {found}.")
 
 
 def _require_archive(path: Path) -> None:

@@ -25,7 +25,11 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same cohort.")] = 0,
     size: Annotated[str, typer.Option(help="Rows and columns of each film.")] = "1024x896",
 ) -> None:
-    """Write a synthetic cohort: phantoms as DICOM, with labels and lesion masks. No patients in it."""
+    """Write a synthetic cohort: phantoms as DICOM, with labels and lesion masks. No patients in it.
+
+    From 6 studies up there are also what a night must not score: a lateral film, a limb, a raw film (for
+    processing) and a broken one.
+    """
     from tqdm import tqdm
 
     from cxrbatch.sample.cohort import write_cohort

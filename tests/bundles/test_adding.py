@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -239,6 +241,60 @@ def test_a_whole_model_that_does_not_fit_is_refused_with_the_reason(
     assert not list((tmp_path / "data").rglob("*.json"))
 
 
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("name", ["m.keras", "m.weights.h5", "m.h5"])
+def test_a_pickle_is_called_one_and_never_opened(tmp_path: Path, name: str, protocol: int) -> None:
+    path, ran = tmp_path / name, tmp_path / "ran"
+    path.write_bytes(pickle.dumps(_Touch(ran), protocol))
+
+    with pytest.raises(BundleError, match=r"is a Python pickle.*never opened"):
+        add_bundle(path, "mine", None, "densenet121" if "h5" in name else None, FINDINGS, SPEC)
+
+    assert not ran.exists()
+
+
+class _Touch:
+    """A pickle of this makes a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self._path,)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "by its name it is a Keras archive, but it is empty"),
+        (b"\x89HDF\r\n\x1a\n and so on", "by its name it is a Keras archive, but it is an HDF5 file"),
+        (b"weights", "by its name it is a Keras archive, but it is something else"),
+    ],
+)
+def test_a_file_that_is_not_what_it_is_named_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "m.keras"
+    path.write_bytes(content)
+
+    with pytest.raises(BundleError, match=reason):
+        add_bundle(path, "mine", findings=FINDINGS, input_spec=SPEC)
+
+
+@pytest.mark.parametrize("build", [_with_lambda, _with_custom_layer])
+@pytest.mark.parametrize("looked_into", [True, False], ids=["by us", "by Keras"])
+def test_a_refusal_does_not_say_how_to_run_the_code_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Callable[[], keras.Model], looked_into: bool
+) -> None:
+    path = _save(build(), tmp_path / "m.keras")
+    if not looked_into:
+        monkeypatch.setattr("cxrbatch.bundles.network.require_contained", lambda _: None)
+
+    with pytest.raises(BundleError, match="safe mode") as caught:
+        add_bundle(path, "mine", findings=FINDINGS, input_spec=SPEC)
+
+    message = str(caught.value)
+    assert not re.search("unsafe|safe_mode|trust", message), message
+
+
 def test_another_input_size_is_refused(tmp_path: Path) -> None:
     path = _save(_network(), tmp_path / "m.keras")
 
@@ -251,8 +307,13 @@ def test_another_input_size_is_refused(tmp_path: Path) -> None:
     [
         ({"preset": "chexnet"}, "coursera-nih"),
         ({"preset": "chexnet-keras", "findings": FINDINGS}, "leave them out"),
-        ({}, "weights only"),
-        ({"architecture": "densenet121"}, "findings in order"),
+        ({}, "weights only: name a preset .--preset: .*--architecture: "),
+        ({"architecture": "densenet121"}, "findings in order.*--findings.*and.*--size"),
+        (
+            {"architecture": "densenet121", "findings": FINDINGS},
+            r"without a preset, say the input's .*--size",
+        ),
+        ({"architecture": "densenet121", "input_spec": SPEC}, r"--findings NAME,NAME\)\.$"),
         ({"architecture": "resnet", "findings": FINDINGS, "input_spec": SPEC}, "no architecture 'resnet'"),
         (
             {"architecture": "densenet121", "findings": FINDINGS, "input_spec": SPEC},

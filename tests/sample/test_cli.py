@@ -32,6 +32,15 @@ def test_a_folder_in_use_is_wrong_usage(tmp_path: Path) -> None:
     assert "not an empty folder" in result.stderr
 
 
+def test_help_says_from_which_size_on_there_is_something_to_screen_out(tmp_path: Path) -> None:
+    assert "From 6 studies up" in run("--help").stdout
+    for studies, extras in ((5, False), (6, True)):
+        folder = tmp_path / str(studies)
+        run(folder, "--studies", studies, "--size", "160x160")
+        notes = (folder / "README.txt").read_text()
+        assert ("not_frontal" in notes) is extras
+
+
 @pytest.mark.parametrize("size", ["1024", "axb", "10x10", "1024x", "-5x7"])
 def test_a_size_that_makes_no_sense_is_wrong_usage(tmp_path: Path, size: str) -> None:
     result = run(tmp_path / "new", f"--size={size}")
