@@ -55,7 +55,7 @@ def provisional_fields(
     """A card with which the network can be run, before anything was chosen or measured with it."""
     return {
         "name": _name(origin.init, started.architecture),
-        "version": f"{origin.started[:10].replace('-', '.')}+{origin.identity[:8]}",
+        "version": f"{origin.started[:10].replace('-', '.')}-{origin.identity[:8]}",
         "architecture": started.architecture,
         "findings": findings,
         "input": spec,

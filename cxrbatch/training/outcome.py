@@ -43,13 +43,15 @@ _log = logging.getLogger("cxrbatch")
 
 @dataclass(frozen=True)
 class Trained:
-    """What the outcome is made of. `weights` is a file that fits the started network's architecture."""
+    """What the outcome is made of. `weights` is a file that fits the started network's architecture; `seen`
+    are the SHA-256 of films trained or validated on."""
 
     cohort: Cohort
     parts: Parts
     spec: InputSpec
     started: StartedNetwork
     weights: Path
+    seen: frozenset[str]
     origin: Origin
     settings: TrainSettings
 
@@ -84,8 +86,11 @@ def make_outcome(
     draft = _draft(trained, out)
     scored = score_films(draft, trained.cohort, trained.parts.validation, workers, progress)
     chosen, notices = _chosen_fields(trained, scored)
+    tested = score_films(draft, trained.cohort, trained.parts.test, workers, progress)
+    test = tested.without(trained.seen)
+    if copies := len(tested.rows) - len(test.rows):
+        notices.append(f"{copies} test films are copies of films trained on, and are left out.")
     # Under this card first: figures on the card are of the test films.
-    test = score_films(draft, trained.cohort, trained.parts.test, workers, progress)
     write_score_tables(out / TEST, trained.cohort, test, draft)
     metrics = _figures(out / TEST / layout.SCORES, trained)
     completed = rewrite_card(draft.folder, {**chosen, **_judged_fields(trained, metrics)})

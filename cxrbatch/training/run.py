@@ -106,7 +106,7 @@ class _Training:
                 return self._interrupted(fitted.epochs)
             with self._timed("judging"):
                 origin = self._origin(identity, split_is_given)
-                outcome = self._judge(cohort, parts, started, fitted, origin)
+                outcome = self._judge(store, cohort, parts, started, fitted, origin)
         except StopNow:
             return self._interrupted(None)
         return self._finish(fitted, outcome)
@@ -251,7 +251,13 @@ class _Training:
         )
 
     def _judge(
-        self, cohort: Cohort, parts: Parts, started: StartedNetwork, fitted: Fitted, origin: Origin
+        self,
+        store: FilmStore,
+        cohort: Cohort,
+        parts: Parts,
+        started: StartedNetwork,
+        fitted: Fitted,
+        origin: Origin,
     ) -> Outcome:
         trained = Trained(
             cohort=cohort,
@@ -259,6 +265,7 @@ class _Training:
             spec=self._spec,
             started=started,
             weights=_weights_file(started, fitted.best_weights),
+            seen=frozenset(store.digest(cohort.films[row]) for row in (*parts.train, *parts.validation)),
             origin=origin,
             settings=self._request.settings,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,8 @@ class ScoredFilms:
 
     `rows` (n,) of the cohort; `probabilities` float32 (n, k), raw; `highest` float32 (n, k), the largest
     value of each heat map (logits), None where the model has none; `sizes` (rows, columns) of the films;
-    `notes` are those of decoding. `failed` are rows that did not decode or got no number.
+    `notes` are those of decoding, `digests` the SHA-256 of files. `failed` are rows that did not decode or
+    got no number.
     """
 
     rows: NDArray[np.intp]
@@ -34,7 +35,25 @@ class ScoredFilms:
     highest: NDArray[np.float32] | None
     sizes: tuple[tuple[int, int], ...]
     notes: tuple[tuple[str, ...], ...]
+    digests: tuple[str, ...]
     failed: tuple[int, ...] = ()
+
+    def without(self, digests: frozenset[str]) -> ScoredFilms:
+        """The same without films whose file is one of these. Raises BrokenOffError when none is left."""
+        kept = [i for i, digest in enumerate(self.digests) if digest not in digests]
+        if not kept:
+            raise BrokenOffError(
+                "Every film that is to be judged by was also trained on, under another name."
+            )
+        return replace(
+            self,
+            rows=self.rows[kept],
+            probabilities=self.probabilities[kept],
+            highest=None if self.highest is None else self.highest[kept],
+            sizes=tuple(self.sizes[i] for i in kept),
+            notes=tuple(self.notes[i] for i in kept),
+            digests=tuple(self.digests[i] for i in kept),
+        )
 
 
 def score_films(
@@ -73,6 +92,7 @@ def score_films(
         highest=np.stack([one.max(axis=(0, 1)) for one in maps]).astype(np.float32) if maps else None,
         sizes=tuple((outcome.decoded.rows, outcome.decoded.columns) for outcome in found),
         notes=tuple(outcome.decoded.notes for outcome in found),
+        digests=tuple(outcome.decoded.file_sha256 for outcome in found),
         failed=tuple(failed),
     )
 
