@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cxrbatch.training.records import Cohort, Side, TrainingError
+from cxrbatch.training.splits import fold_patient_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def notices(cohort: Cohort) -> list[str]:
         )
     if account.undecodable:
         found.append(f"{len(account.undecodable)} films do not decode and are left out.")
-    nameless = sum(not name.strip() for name in cohort.patient_ids)
+    nameless = sum(not fold_patient_id(name) for name in cohort.patient_ids)
     if nameless:
         found.append(
             f"{nameless} of {films} films have no patient ID: each study counts as a patient of its own, and "

@@ -49,8 +49,9 @@ class Cohort:
     """Films with labels; row i of everything belongs to `films[i]`, whose ordinal is i. Sorted by path.
 
     `labels` float32 (n, k): 1, 0, or NaN where unknown. `soft` float32 (n, k) in (0, 1), NaN where there is
-    none; None without ``--soft-targets``. `patients` are folded IDs (`splits.fold_patient_id`), one of its
-    own for a film without one; `patient_ids` are as written. `sides` int8 (n,) of `Side`.
+    none; None without ``--soft-targets``. `patients` are folded IDs (`splits.group_patients`), one of its
+    own for a film without one; `patient_ids` are as written. `sides` int8 (n,) of `Side`, or -1 before
+    `selection.with_sides`.
     """
 
     films: tuple[FilmFile, ...]
