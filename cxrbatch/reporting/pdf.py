@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from weasyprint import CSS, HTML
+from weasyprint import CSS
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import URLFetcher, URLFetcherResponse
 
 from cxrbatch.reporting.content import PageSize
+from cxrbatch.reporting.page_tree import parse_page
 from cxrbatch.reporting.rendering import templates, to_bytes
 
 if TYPE_CHECKING:
@@ -96,9 +97,8 @@ def write_pdf(
     expected = _page_counts.get(key, 1)
     for _ in range(3):  # the number itself may move a line break; it settles at once
         fetcher = PictureFetcher(pictures, site)
-        document = HTML(
-            string=to_bytes(page(expected)), encoding="utf-8", url_fetcher=fetcher, base_url=_base(site)
-        ).render(font_config=_fonts(), stylesheets=_style_sheets(style, page_size, site))
+        tree = parse_page(to_bytes(page(expected)), fetcher, _base(site), ours=site is None)
+        document = tree.render(font_config=_fonts(), stylesheets=_style_sheets(style, page_size, site))
         _refuse(fetcher, pictures)
         _page_counts[key] = pages = len(document.pages)
         if pages == expected:

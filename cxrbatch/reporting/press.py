@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
@@ -31,7 +32,7 @@ class Press:
         self._fixed = (run, facts, settings)
         self._finished: SimpleQueue[tuple[str, BaseException | None]] = SimpleQueue()
         self._unfinished: set[str] = set()
-        self._pool = WorkerPool(workers, max_tasks=REPORTS_PER_PROCESS)
+        self._pool = WorkerPool(workers, initializer=collect_seldom, max_tasks=REPORTS_PER_PROCESS)
 
     def submit(self, study: StudyRecord) -> None:
         """Queue a study. What it replaces of an older report stays until the new is there."""
@@ -71,6 +72,13 @@ class Press:
         self._pool.close()
         for key in self._unfinished:
             sweep_temporaries(self._fixed[0] / REPORTS / key)
+
+
+def collect_seldom() -> None:
+    """In a worker: a page is made of many small objects. Looking for garbage among them, and among all that
+    is imported, after every 700 new ones costs a twelfth of its time and finds little (docs/performance.md)."""
+    gc.freeze()
+    gc.set_threshold(50_000, 5, 5)
 
 
 def _error(future: Future) -> BaseException | None:
