@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from cxrbatch.ledger.atomic import TEMPORARY_MARK, sync_folder
-from cxrbatch.training.disk import sync_file, writing
+from cxrbatch.training.disk import require_room, sync_file, writing
 from cxrbatch.training.records import TrainingError
+
+_BYTES_OF_STRUCTURE = 1 << 20
+"""More than HDF5 needs for names and indices."""
 
 
 class AtomicCheckpoint(keras.callbacks.ModelCheckpoint):
@@ -39,6 +43,7 @@ class AtomicCheckpoint(keras.callbacks.ModelCheckpoint):
         self.name = path.name
         self._classifier = classifier
         self._staged = staged
+        self._bytes = sum(4 * int(np.prod(w.shape)) for w in classifier.weights) + _BYTES_OF_STRUCTURE
 
     def set_model(self, model: keras.Model) -> None:
         """Saves the classifier in place of `model`, which has layers of training around the same weights."""
@@ -49,6 +54,7 @@ class AtomicCheckpoint(keras.callbacks.ModelCheckpoint):
         with writing(self.path, "a checkpoint"):
             try:
                 self._staged.unlink(missing_ok=True)
+                require_room(self.path, self._bytes)
                 super().on_epoch_end(epoch, logs)
                 if self._staged.exists():
                     sync_file(self._staged)

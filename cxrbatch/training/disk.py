@@ -43,6 +43,17 @@ def writing(path: Path, what: str) -> Iterator[None]:
         raise
 
 
+def require_room(path: Path, needed: int) -> None:
+    """Asked before h5py writes `needed` bytes beside `path`: on a full disk it leaves half a file, and prints
+    tracebacks of its own that nobody can catch.
+
+    Raises:
+        OSError: there is less room (``ENOSPC``).
+    """
+    if shutil.disk_usage(path.parent).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
 def is_full(error: BaseException | None) -> bool:
     """Whether a full disk (or quota) is among the causes of `error`."""
     while error is not None:

@@ -262,7 +262,8 @@ class _Run:
         rate = settings.warmup_learning_rate if phase == "head" else settings.learning_rate
         optimizer = keras.optimizers.AdamW(learning_rate=rate, weight_decay=settings.weight_decay)
         optimizer.exclude_from_weight_decay(var_names=["bias"])
-        if self._started.trainable.compute_dtype == "float16":
+        # The policy is the layers', not the model's, and Keras would ask the model.
+        if any(layer.compute_dtype == "float16" for layer in self._started.trainable.layers):
             return keras.optimizers.LossScaleOptimizer(optimizer)
         return optimizer
 
