@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from cxrbatch.bundles.bundle import Bundle
 from cxrbatch.bundles.card import Card, TrainingData
-from cxrbatch.evaluation.leaks import training_hashes
+from cxrbatch.evaluation.leaks import patient_overlap, training_hashes
 from cxrbatch.evaluation.metric_records import Metrics
 from cxrbatch.training.network import StartedNetwork
 from cxrbatch.training.records import Cohort
@@ -77,7 +78,10 @@ def training_data(origin: Origin, cohort: Cohort, parts: Parts, started: Started
     salt = before.patient_id_salt if before is not None and before.patient_id_hashes else origin.identity[:32]
     old = before.patient_id_hashes if before is not None else ()
     known = 0 if before is None else (before.patients or len(before.patient_id_hashes))
-    hashes = training_hashes((cohort.patient_ids[row] for row in named), salt)
+    ids = {cohort.patient_ids[row] for row in named}
+    hashes = training_hashes(ids, salt)
+    again = patient_overlap(ids, salt, old).patients
+    people = {cohort.patients[row] for row in named if cohort.patient_ids[row] not in again}
     how = "as a column of the labels says" if origin.split_is_given else f"by seed {origin.seed}"
     text = (
         f"{len(parts.train)} frontal films of {_patients(cohort, parts.train)} patients trained the weights, "
@@ -89,7 +93,7 @@ def training_data(origin: Origin, cohort: Cohort, parts: Parts, started: Started
     )
     return TrainingData(
         description=text,
-        patients=known + len({cohort.patients[row] for row in named}),
+        patients=known + len(people),
         patient_id_salt=salt,
         patient_id_hashes=tuple(sorted({*old, *hashes})),
     )
@@ -99,12 +103,27 @@ def _patients(cohort: Cohort, rows: Rows) -> int:
     return len({cohort.patients[row] for row in rows})
 
 
-def validation_figures(metrics: Metrics) -> dict[str, Any]:
-    """The card's `validation`, from what `cxrbatch validate` computes on the held-out test patients."""
+def seen_by_start(init: Bundle | None, patient_ids: Iterable[str]) -> int:
+    """How many of these patients, told by ID, the start was trained on, as far as its card says."""
+    known = None if init is None else init.card.training_data
+    if known is None:
+        return 0
+    return len(patient_overlap(patient_ids, known.patient_id_salt, known.patient_id_hashes).patients)
+
+
+def validation_figures(metrics: Metrics, seen: int) -> dict[str, Any]:
+    """The card's `validation`, from what `cxrbatch validate` computes on the held-out test patients.
+
+    `seen` is `seen_by_start` of them.
+    """
+    warning = (
+        f" But {seen} of them are among the training patients of the bundle that it was trained from: these "
+        "figures are too good."
+    )
     return {
         "method": (
-            f"{metrics.n_images} films of {metrics.n_patients} patients held out from training and from "
-            f"every choice; bootstrap over patients, {metrics.rounds} rounds."
+            f"{metrics.n_images} films of {metrics.n_patients} patients held out from this training and from "
+            f"every choice; bootstrap over patients, {metrics.rounds} rounds.{warning if seen else ''}"
         ),
         "macro_auroc": metrics.macro_auroc,
         "macro_auroc_ci95": metrics.macro_auroc_ci95,

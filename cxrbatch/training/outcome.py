@@ -164,9 +164,10 @@ def _figures(scores: Path, trained: Trained) -> Metrics:
 
 def _judged_fields(trained: Trained, metrics: Metrics) -> dict[str, Any]:
     origin = trained.origin
+    tested = (trained.cohort.patient_ids[row] for row in trained.parts.test)
     known = card.training_data(origin, trained.cohort, trained.parts, trained.started)
     return {
-        "validation": card.validation_figures(metrics),
+        "validation": card.validation_figures(metrics, card.seen_by_start(origin.init, tested)),
         "training_data": known.model_dump(mode="json"),
         "limits": card.limits_sentence(metrics, origin.plan, origin.init),
     }
