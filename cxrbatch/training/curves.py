@@ -16,7 +16,7 @@ from cxrbatch.ledger.atomic import write_atomic
 from cxrbatch.training.disk import writing
 from cxrbatch.training.records import History
 
-_BLUE, _ORANGE, _GREY, _SHADE = "#1f4e79", "#c55a11", "#8a949e", "#eef1f4"
+_BLUE, _ORANGE, _GREY, _SHADE = "#1f4e79", "#c55a11", "#5f6b76", "#e9edf1"
 _FEW_EPOCHS = 40
 """Up to so many have a dot each."""
 
@@ -36,11 +36,14 @@ def draw_curves(history: History, path: Path) -> None:
     _draw(losses, epochs, history.column("val_loss"), _ORANGE, "validation")
     losses.set_ylabel("loss")
     _draw_areas(areas, epochs, history.column("val_macro_auroc"))
-    _draw(rates, epochs, history.column("learning_rate"), _GREY, "")
+    rates.step(epochs, history.column("learning_rate"), where="mid", marker=".", color=_BLUE)
     rates.set_yscale("log")
     rates.set_ylabel("learning rate")
     rates.set_xlabel("epoch")
     rates.xaxis.set_major_locator(MaxNLocator(integer=True))
+    rates.set_xlim(epochs.min(initial=1.0) - 0.5, epochs.max(initial=1.0) + 0.5)
+    if (history.column("deep") == 0).any():
+        losses.set_title("shaded: the head alone learned", fontsize=9, loc="left", color=_GREY)
     for axis in (losses, areas, rates):
         _shade_warmup(axis, epochs, history.column("deep"))
         axis.grid(visible=True, color="#dde2e7", linewidth=0.6)
@@ -83,7 +86,7 @@ def _draw_areas(axis: Any, epochs: NDArray[np.float64], areas: NDArray[np.float6
     best = int(np.nanargmax(areas))
     axis.plot(epochs[best], areas[best], "o", markersize=9, markerfacecolor="none", color=_BLUE)
     axis.set_title(
-        f"best: {areas[best]:.3f} in epoch {epochs[best]:.0f}", fontsize=9, loc="right", color=_BLUE
+        f"best: {areas[best]:.3f} in epoch {epochs[best]:.0f}", fontsize=9, loc="left", color=_BLUE
     )
 
 
@@ -94,15 +97,5 @@ def _draw(axis: Any, x: NDArray[np.float64], y: NDArray[np.float64], colour: str
 
 def _shade_warmup(axis: Any, epochs: NDArray[np.float64], deep: NDArray[np.float64]) -> None:
     head = epochs[deep == 0]
-    if not len(head):
-        return
-    axis.axvspan(head[0] - 0.5, head[-1] + 0.5, color=_SHADE, zorder=0)
-    axis.text(
-        head[0] - 0.45,
-        0.97,
-        "head only",
-        fontsize=8,
-        color=_GREY,
-        va="top",
-        transform=axis.get_xaxis_transform(),
-    )
+    if len(head):
+        axis.axvspan(head[0] - 0.5, head[-1] + 0.5, color=_SHADE, zorder=0)

@@ -102,7 +102,8 @@ def test_a_run_leaves_its_files_and_figures(
     ]
     assert fitted.history.column("learning_rate") == pytest.approx([0.05, 0.05, 0.01, 0.01])
     assert fitted.epochs == 4
-    assert not (fitted.stopped_early or fitted.interrupted)
+    assert not fitted.stopped_early
+    assert not fitted.interrupted
     # The last weights are those in memory, and validation is of all films at once, unknown labels left out.
     x, y = films
     last = network().classifier
