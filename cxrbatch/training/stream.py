@@ -55,16 +55,21 @@ def training_stream(
     first = first_epoch * steps_in_epoch(count, batch_size, steps_per_epoch) * batch_size
 
     @tf.autograph.experimental.do_not_convert
-    def film_at(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        turn = tf.stack((tf.constant(order_key, tf.int64), position // count))
-        last = tf.constant(count - 1, tf.int64)
-        row = tf.random.experimental.index_shuffle(position % count, turn, last)
+    def in_order(turn: tf.Tensor) -> tf.data.Dataset:
+        key = tf.stack((tf.constant(order_key, tf.int64), turn))
+        rows = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), key, alg="philox")
+        return tf.data.Dataset.from_tensor_slices((turn * count + tf.range(count, dtype=tf.int64), rows))
+
+    @tf.autograph.experimental.do_not_convert
+    def film_at(position: tf.Tensor, row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         grey, target = load(row)
         grey = augment(grey, tf.stack((tf.constant(film_key, tf.int64), position)))
         return scale(grey), target
 
-    positions = tf.data.Dataset.counter(first)
-    return _batched(positions.map(film_at, tf.data.AUTOTUNE, deterministic=True), batch_size, whole=True)
+    # (position, row), from `first` on.
+    places = tf.data.Dataset.counter(first // count).flat_map(in_order).skip(first % count)
+    places = places.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+    return _batched(places.map(film_at, tf.data.AUTOTUNE, deterministic=True), batch_size, whole=True)
 
 
 def evaluation_batches(
