@@ -24,6 +24,7 @@ import numpy as np
 
 from cxrbatch import __version__
 from cxrbatch.bundles.bundle import Bundle, open_bundle
+from cxrbatch.bundles.prevalence import at_prevalence
 from cxrbatch.chatter import imports_kept_quiet
 from cxrbatch.deidentification.labels import pseudonymous_labels
 from cxrbatch.deidentification.names import Names, open_names
@@ -80,6 +81,7 @@ def score(request: Request) -> Summary:
 def _score(request: Request, stop: StopRequested) -> Summary:
     found = walk(request.inputs, exclude=[request.out])
     bundle = open_bundle(request.model)
+    bundle = replace(bundle, card=at_prevalence(bundle.card, request.prevalence))
     request = replace(request, reports=reports_for(request.reports, bundle.card))
     labels = None if request.labels is None else labels_for(request.labels, bundle.card)
     # Workers are forked from a small server process that has already imported what they need.
@@ -412,6 +414,7 @@ class Night:
             "report_formats": [name for name in ("html", "pdf") if getattr(reports, name)],
             "report_findings": reports.findings,
             "acute": list(reports.acute),
+            **({"prevalence": request.prevalence} if request.prevalence else {}),
             **self._names.settings(),
         }
 

@@ -42,6 +42,8 @@ class Request:
     verify_inputs: bool = False
     retry_failed: bool = False
     decode_timeout: float = DECODE_TIMEOUT
+    prevalence: dict[str, float] = field(default_factory=dict)
+    """Finding to its prevalence among the films of the night, for calibrated values."""
     limit: int | None = None
     fresh: bool = False
     labels: Path | None = None

@@ -106,6 +106,8 @@ class Card(_Part):
     """By rule, such as ``sensitivity >= 0.9``: what a site may choose instead, from the same films."""
     calibration: dict[str, PlattCurve] | None = None
     calibration_method: str = ""
+    calibration_prevalence: dict[str, Probability] | None = None
+    """Per finding, the mean calibrated probability of the films it was fitted on (`bundles.prevalence`)."""
     heat_maps: bool = True
     map_scale: dict[str, Annotated[float, Field(gt=0.0)]] | None = None
     """Per finding, the heat-map value (in logits) drawn at full strength: the same in every study."""
@@ -122,7 +124,8 @@ class Card(_Part):
         taken = sorted(RESERVED_NAMES.intersection(name.strip().lower() for name in self.findings))
         if taken:
             raise ValueError(f"{', '.join(taken)}: a column of scores.csv is called so; rename the finding")
-        tables = {name: getattr(self, name) for name in ("thresholds", "calibration", "map_scale")}
+        named = ("thresholds", "calibration", "calibration_prevalence", "map_scale")
+        tables = {name: getattr(self, name) for name in named}
         others = self.other_thresholds or {}
         tables |= {f"other_thresholds, {rule}": table for rule, table in others.items()}
         for table, value in tables.items():

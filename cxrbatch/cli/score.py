@@ -75,6 +75,10 @@ def score(
         float | None,
         typer.Option(min=1, metavar="SECONDS", help="After this a decoder counts as hanging (60)."),
     ] = None,
+    prevalence: Annotated[
+        str | None,
+        typer.Option(metavar="NAME=P,NAME=P", help="Of findings among these films, for calibrated values."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Score no more than this many studies.")] = None,
     fresh: Annotated[bool, typer.Option(help="Remove what the run folder holds and start over.")] = False,
     deidentify: Annotated[
@@ -136,6 +140,7 @@ def score(
             verify_inputs=verify_inputs,
             retry_failed=retry_failed,
             decode_timeout=decode_timeout or site.score.decode_timeout,
+            prevalence=site.score.prevalence if prevalence is None else _prevalences(prevalence),
             limit=limit,
             fresh=fresh,
             deidentify=Deidentify(ours.key_file, ours.crosswalk, allow_burned_in) if deidentify else None,
@@ -162,3 +167,18 @@ def score(
         )
     say(summary.message, err=True)
     raise typer.Exit(summary.exit_code)
+
+
+def _prevalences(text: str) -> dict[str, float]:
+    """Of ``Effusion=0.05,Mass=0.01``; leaves with a message where it is none."""
+    stated: dict[str, float] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        name, _, value = part.rpartition("=")
+        try:
+            stated[name.strip()] = float(value)
+        except ValueError:
+            stated[name.strip()] = 0.0
+        if not (name.strip() and 0.0 < stated[name.strip()] < 1.0):
+            message = "takes NAME=P with P between 0 and 1, such as Effusion=0.05,Mass=0.01"
+            leave(Exit.WRONG_USAGE, f"--prevalence {message}. Received: {part!r}.")
+    return stated

@@ -69,7 +69,8 @@ def training_hashes(patient_ids: Iterable[str], salt: str) -> tuple[str, ...]:
 def plainest(patient_id: str) -> str:
     """Letters and digits alone, in capitals, the number at the end without leading zeros: `p-075 ` is `P75`.
 
-    An id without any only loses the blanks around it. Every id of the same plainest spelling has it among its `spellings`.
+    An id without any only loses the blanks around it. Every id of the same plainest spelling has it among its
+    `spellings`.
     """
     plain = _without_decimals(patient_id.strip())
     letters = "".join(c for c in plain if c.isalnum()).upper()

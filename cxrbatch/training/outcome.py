@@ -129,6 +129,10 @@ def _chosen_fields(trained: Trained, scored: ScoredFilms) -> tuple[dict[str, Any
         "other_thresholds": thresholds.others(settings.thresholds),
         "calibration": {name: curve.model_dump() for name, curve in curves.items()},
         "calibration_method": method_sentence(len(labels)),
+        "calibration_prevalence": {
+            name: float(np.mean([curves[name](float(p)) for p in column]))
+            for name, column in zip(findings, scored.probabilities.T, strict=True)
+        },
     }
     if scored.highest is not None:
         fields["map_scale"] = card.map_scale(scored.highest, findings)

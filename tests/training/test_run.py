@@ -23,6 +23,7 @@ from cxrbatch.evaluation.leaks import patient_overlap
 from cxrbatch.intake.inspect import inspect
 from cxrbatch.intake.records import Candidate, FileKind
 from cxrbatch.intake.walk import walk
+from cxrbatch.ledger.run_folder import RunFolderError
 from cxrbatch.radiographs.read import read_radiograph
 from cxrbatch.reporting.content import ReportSettings
 from cxrbatch.request import Request, Summary
@@ -185,6 +186,33 @@ def test_calibrated_scores_are_the_cards_curves(done):
     assert len({curve.slope for curve in card.calibration.values()}) == 1
 
 
+def test_a_stated_prevalence_moves_calibrated_odds_by_its_own(done, tmp_path):
+    model = str(done.out / "bundle")
+    films = str(done.request.images / "studies")
+    asked = Request(
+        (films,),
+        tmp_path / "run",
+        model,
+        prevalence={"Nodule": 0.01},
+        reports=ReportSettings(html=False, pdf=False),
+        limit=5,
+    )
+    assert night.score(asked).exit_code in (0, 3)
+    card = open_bundle(done.out / "bundle").card
+    reference = card.calibration_prevalence["Nodule"]
+    ratio = (0.01 / 0.99) / (reference / (1.0 - reference))
+    raw, moved = rows(tmp_path / "run" / "scores.csv"), rows(tmp_path / "run" / "calibrated.csv")
+    assert raw
+    for path, row in raw.items():
+        before, after = card.calibration["Nodule"](float(row["Nodule"])), float(moved[path]["Nodule"])
+        assert after / (1.0 - after) == pytest.approx(ratio * before / (1.0 - before), rel=1e-4)
+        assert float(moved[path]["Effusion"]) == pytest.approx(
+            card.calibration["Effusion"](float(row["Effusion"])), abs=1e-6
+        )
+    with pytest.raises(RunFolderError, match="prevalence was"):
+        night.score(replace(asked, prevalence={}))
+
+
 def test_no_test_patient_was_trained_on_and_training_patients_are_found(done):
     metrics = json.loads((done.out / "validation" / "metrics.json").read_text())
     assert metrics["leak_check"]["patients_in_training_data"] == 0
@@ -210,7 +238,8 @@ def test_findings_kept_dropped_and_new_are_named(done):
 
 
 def test_the_log_counts_and_names_nobody(done):
-    assert "1 of 49 rows of the labels have no image" in done.log
+    rows_in_labels = len(pd.read_csv(done.request.labels))
+    assert f"1 of {rows_in_labels} rows of the labels have no image" in done.log
     assert "PHANTOM" not in done.log
     assert str(done.request.images) not in done.log
 
