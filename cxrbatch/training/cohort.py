@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +14,18 @@ from cxrbatch.evaluation.delimited import fold
 from cxrbatch.evaluation.labels import Labels, read_labels
 from cxrbatch.evaluation.matching import match
 from cxrbatch.intake.reasons import Reason
-from cxrbatch.intake.records import Candidate, FileKind, Rejection, SourceFile
+from cxrbatch.intake.records import Candidate, Rejection, SourceFile
 from cxrbatch.intake.studies import percent_encode
 from cxrbatch.intake.survey import survey
 from cxrbatch.intake.walk import InputNotFoundError, walk
-from cxrbatch.ledger.changes import file_digest
 from cxrbatch.pipeline.decoder_pool import FilmFile
 from cxrbatch.progress import Progress
+from cxrbatch.training.copies import same_files
 from cxrbatch.training.notices import listed
-from cxrbatch.training.records import Account, Cohort, TrainingError
+from cxrbatch.training.records import NO_SIDE, Account, Cohort, TrainingError
+from cxrbatch.training.selection import without_copies
 from cxrbatch.training.soft_targets import read_soft_targets
 from cxrbatch.training.splits import given_split, group_patients
-
-NO_SIDE = -1
-"""In `Cohort.sides` until `selection.with_sides`, where the labels have no column `split`."""
 
 
 def read_cohort(
@@ -42,20 +40,21 @@ def read_cohort(
 
     A patient is the labels' patient ID, else the header's, else the study, else the film itself. `sides` are
     those of the labels' column `split`, or `NO_SIDE`: see `selection.with_sides`. A row of labels that knows
-    none of the findings, and has no soft target either, counts as none.
+    none of the findings, and has no soft target either, counts as none. Of files with the same bytes one is
+    kept (`selection.without_copies`).
 
     Args:
         findings: those to train, in this order; None for all that the labels have.
         exclude: folders below `images` that are not entered, such as what training writes.
 
     Raises:
-        TrainingError: no such folder, no film in it, none with labels, an unknown finding, or a split that
-            does not hold (`given_split`).
+        TrainingError: no such folder, no film in it, none with labels, an unknown finding, copies with other
+            labels, or a split that does not hold (`given_split`).
         TableError: a table cannot be used as it is, two rows or two files are one, ...
     """
     table = read_labels(labels, findings or ())
     columns = _columns(table, findings)
-    candidates, not_used = _screened(images, workers, exclude)
+    candidates, not_used, copies = _screened(images, workers, exclude)
     paths = [percent_encode(candidate.source.path) for candidate in candidates]
     ids = {
         IdKind.PATH: paths,
@@ -85,7 +84,7 @@ def read_cohort(
         images_without_labels=tuple(sorted((*matching.unmatched_scored, *silent))),
         not_used=not_used,
     )
-    return Cohort(
+    cohort = Cohort(
         films=tuple(_film(i, candidate) for i, candidate in enumerate(kept)),
         findings=names,
         labels=matrix[told],
@@ -99,6 +98,9 @@ def read_cohort(
         labels_path=labels,
         account=account,
     )
+    by_path = {film.path: film for film in cohort.films}
+    groups = ([by_path[path] for path in group if path in by_path] for group in copies)
+    return without_copies(cohort, [group for group in groups if len(group) > 1])
 
 
 def _columns(table: Labels, findings: Sequence[str] | None) -> list[int]:
@@ -118,8 +120,11 @@ def _columns(table: Labels, findings: Sequence[str] | None) -> list[int]:
     return [position[fold(name)] for name in findings]
 
 
-def _screened(images: Path, workers: int, exclude: Sequence[Path]) -> tuple[list[Candidate], dict[str, int]]:
-    """What intake takes below `images`, by path; and by reason code, how many files it does not."""
+def _screened(
+    images: Path, workers: int, exclude: Sequence[Path]
+) -> tuple[list[Candidate], dict[str, int], list[list[str]]]:
+    """What intake takes below `images`, by path; by reason code, how many files it does not; and which paths
+    hold the same bytes."""
     try:
         found = walk([images], exclude=exclude)
     except InputNotFoundError as error:
@@ -139,9 +144,11 @@ def _screened(images: Path, workers: int, exclude: Sequence[Path]) -> tuple[list
                 candidates.append(result)
             elif isinstance(result, Rejection):
                 not_used[result.reason.value] += 1
-    kept = list(_without_twins(candidates))
-    if len(kept) < len(candidates):
-        not_used[Reason.DUPLICATE.value] += len(candidates) - len(kept)
+    copies = same_files([candidate.source for candidate in candidates], workers)
+    twins = _twins(candidates, copies)
+    kept = [candidate for row, candidate in enumerate(candidates) if row not in twins]
+    if twins:
+        not_used[Reason.DUPLICATE.value] += len(twins)
     told = dict(sorted(not_used.items()))
     if not kept:
         reasons = f" ({listed(told)} not used)" if told else ""
@@ -149,32 +156,21 @@ def _screened(images: Path, workers: int, exclude: Sequence[Path]) -> tuple[list
             f"There is no frontal chest radiograph in DICOM, PNG or JPEG below {images}{reasons}: look "
             "whether it is the right folder."
         )
-    return kept, told
+    return kept, told, [[candidates[row].source.path for row in group] for group in copies]
 
 
-def _without_twins(candidates: Sequence[Candidate]) -> Iterator[Candidate]:
-    """All but further copies of a file of the same UID or name: labels could not tell them apart."""
-    namesakes: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
-    for candidate in candidates:
-        namesakes[_name_and_size(candidate)].append(candidate.source.path)
-    seen: set[tuple[tuple[str, int], str]] = set()
-    for candidate in candidates:
-        name = _name_and_size(candidate)
-        if len(namesakes[name]) > 1:
-            try:
-                key = name, file_digest(candidate.source.path)
-            except OSError:
-                key = name, candidate.source.path  # told when it is decoded
-            if key in seen:
-                continue
-            seen.add(key)
-        yield candidate
-
-
-def _name_and_size(candidate: Candidate) -> tuple[str, int]:
-    header, source = candidate.header, candidate.source
-    name = header.image_uid if header.kind is FileKind.DICOM else ""
-    return name or source.path.rpartition("/")[2], source.size
+def _twins(candidates: Sequence[Candidate], copies: Sequence[Sequence[int]]) -> set[int]:
+    """Further copies of a file under the same UID or name: labels could not tell them apart."""
+    found: set[int] = set()
+    for group in copies:
+        names: set[str] = set()
+        for row in group:
+            header, path = candidates[row].header, candidates[row].source.path
+            name = header.image_uid or path.rpartition("/")[2]
+            if name in names:
+                found.add(row)
+            names.add(name)
+    return found
 
 
 def _why_none(

@@ -28,6 +28,10 @@ class Side(IntEnum):
     TEST = 2
 
 
+NO_SIDE = -1
+"""In `Cohort.sides` until `selection.with_sides`, where the labels have no column `split`."""
+
+
 @dataclass(frozen=True)
 class Account:
     """Who is in and who is not, in numbers and examples, for messages and ``run.json``.
@@ -50,8 +54,7 @@ class Cohort:
 
     `labels` float32 (n, k): 1, 0, or NaN where unknown. `soft` float32 (n, k) in (0, 1), NaN where there is
     none; None without ``--soft-targets``. `patients` are folded IDs (`splits.group_patients`), one of its
-    own for a film without one; `patient_ids` are as written. `sides` int8 (n,) of `Side`, or -1 before
-    `selection.with_sides`.
+    own for a film without one; `patient_ids` are as written. `sides` int8 (n,) of `Side`, or `NO_SIDE`.
     """
 
     films: tuple[FilmFile, ...]

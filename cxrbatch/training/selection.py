@@ -12,9 +12,8 @@ from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.studies import percent_encode
 from cxrbatch.pipeline.decoder_pool import FilmFile
 from cxrbatch.pipeline.decoding import UndecodedFilm
-from cxrbatch.training.cohort import NO_SIDE
 from cxrbatch.training.notices import listed
-from cxrbatch.training.records import Cohort, TrainingError
+from cxrbatch.training.records import NO_SIDE, Cohort, TrainingError
 from cxrbatch.training.splits import split_patients
 
 EXAMPLES = 3
@@ -58,8 +57,8 @@ def without_undecodable(cohort: Cohort, failed: Iterable[tuple[FilmFile, Undecod
 def without_copies(cohort: Cohort, groups: Iterable[Sequence[FilmFile]]) -> Cohort:
     """The same with one of each group of films that are one file under several names: the first by path.
 
-    `groups` are `film_store.same_content`'s. Whoever such films are said to be of counts as one patient,
-    who may have two IDs: so that no patient is on two sides.
+    Before `with_sides`: whoever such films are said to be of counts as one patient, who may have
+    two IDs, so that no patient is on two sides.
 
     Raises:
         TrainingError: the labels of copies differ, or the column `split` has such a patient on two sides.

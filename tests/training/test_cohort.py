@@ -12,12 +12,14 @@ from PIL import Image
 
 from cxrbatch.evaluation.labels import LabelsError
 from cxrbatch.intake.reasons import Reason
-from cxrbatch.intake.records import FileKind
+from cxrbatch.intake.records import FileKind, SourceFile
+from cxrbatch.intake.walk import walk
 from cxrbatch.pipeline.decoding import UndecodedFilm
 from cxrbatch.sample.cohort import write_cohort
-from cxrbatch.training.cohort import NO_SIDE, read_cohort
+from cxrbatch.training.cohort import read_cohort
+from cxrbatch.training.copies import same_files
 from cxrbatch.training.notices import notices, one_class_findings, require_both_classes
-from cxrbatch.training.records import Cohort, Side, TrainingError
+from cxrbatch.training.records import NO_SIDE, Cohort, Side, TrainingError
 from cxrbatch.training.selection import with_sides, without_copies, without_undecodable
 
 
@@ -220,6 +222,31 @@ def test_one_content_under_two_names_is_one_film_and_one_patient(folder: Path) -
     by_name = dict(zip(_names(fewer), fewer.patients, strict=True))
     assert by_name["0.png"] == by_name["1.png"] == by_name["4.png"] != by_name["2.png"]
     assert without_copies(cohort, []) is cohort
+
+
+def test_copies_are_found_before_the_split(folder: Path) -> None:
+    shutil.copyfile(folder / "images" / "3.png", folder / "images" / "5.png")
+    labels = _labels(folder, *(f"{i}.png,{i},{i % 2},0" for i in range(8)))
+    cohort = read_cohort(folder / "images", labels)
+    assert _names(cohort) == [f"{i}.png" for i in (0, 1, 2, 3, 4, 6, 7)]
+    assert cohort.account.not_used == {"duplicate": 1}
+    torn = _labels(folder, *(f"{i}.png,{i},{int(i == 5)},0" for i in range(8)))
+    with pytest.raises(TrainingError, match=r"1 films .* other labels \(images/3.png and images/5.png\)"):
+        read_cohort(folder / "images", torn)
+
+
+def test_same_files_are_told_from_alike_ones(tmp_path: Path) -> None:
+    """Of one size, and alike at every place but one byte; against comparing everything with everything."""
+    draw = np.random.default_rng(0)
+    contents = [draw.bytes(50_000) for _ in range(3)]
+    contents += [contents[0], contents[1][:-1] + b"x", contents[2], contents[0], b"", b"", b"short"]
+    for i, content in enumerate(contents):
+        (tmp_path / f"{i:02}").write_bytes(content)
+    sources = [source for source in walk([tmp_path]) if isinstance(source, SourceFile)]
+    gone = SourceFile(str(tmp_path / "gone"), 50_000, 0, 0)
+    expected = [[i for i, other in enumerate(contents) if other == content] for content in contents]
+    groups = sorted({tuple(group) for group in expected if len(group) > 1})
+    assert [tuple(group) for group in same_files([*sources, gone, gone], 2)] == groups
 
 
 def test_copies_with_other_labels_are_refused(folder: Path) -> None:
