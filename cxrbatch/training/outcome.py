@@ -30,7 +30,7 @@ from cxrbatch.training.network import StartedNetwork
 from cxrbatch.training.records import Cohort
 from cxrbatch.training.scored import ScoredFilms, score_films, write_score_tables
 from cxrbatch.training.settings import TrainSettings
-from cxrbatch.training.thresholds import choose_thresholds
+from cxrbatch.training.thresholds import EDGE, choose_thresholds
 from cxrbatch.validation.inputs import Options
 from cxrbatch.validation.run import Validated, validate
 
@@ -130,7 +130,7 @@ def _chosen_fields(trained: Trained, scored: ScoredFilms) -> tuple[dict[str, Any
         "calibration": {name: curve.model_dump() for name, curve in curves.items()},
         "calibration_method": method_sentence(len(labels)),
         "calibration_prevalence": {
-            name: float(np.mean([curves[name](float(p)) for p in column]))
+            name: min(max(float(np.mean([curves[name](float(p)) for p in column])), EDGE), 1.0 - EDGE)
             for name, column in zip(findings, scored.probabilities.T, strict=True)
         },
     }
