@@ -234,7 +234,9 @@ class Night:
                 "machine": platform.machine(),
             },
         )
-        return LocalEngine(predictor, self._bundle.card.input, self._workers, request.decode_timeout)
+        return LocalEngine(
+            predictor, self._bundle.card.input, self._workers, request.decode_timeout, request.fast_decode
+        )
 
     def _record(self, image: PendingImage, outcome: ScoredFilm | FailedFilm) -> None:
         """Files first, then the ledger: what it says is done lies on disk."""
@@ -258,6 +260,7 @@ class Night:
             detail = f"The same image as {percent_encode(twin)}, which was scored."
             self._ledger.record_rejection(image.path, Reason.DUPLICATE, detail, file_sha256)
             return
+        rows, columns = decoded.full_size or (decoded.rows, decoded.columns)
         key = layout.image_key(image.path)
         (self._folder.path / layout.STORE / image.study_key).mkdir(parents=True, exist_ok=True)
         scored = ScoredImage(
@@ -265,15 +268,15 @@ class Night:
             study_key=image.study_key,
             image_key=key,
             header=image.header,
-            rows=decoded.rows,
-            columns=decoded.columns,
+            rows=rows,
+            columns=columns,
             probabilities=tuple(outcome.probabilities.tolist()),
             display_file=layout.display_file(image.study_key, key),
             maps_file=None if outcome.maps is None else layout.maps_file(image.study_key, key),
             notes=(*image.header.notes, *map(names.sentence, decoded.notes)),
         )
         hidden = image.header.may_be_burned_in and names.leaves_out_burned_in
-        picture = left_out_jpeg(decoded.rows, decoded.columns) if hidden else decoded.display_jpeg
+        picture = left_out_jpeg(rows, columns) if hidden else decoded.display_jpeg
         write_atomic(self._folder.path / scored.display_file, picture)
         if scored.maps_file is not None and outcome.maps is not None:
             buffer = io.BytesIO()
@@ -414,6 +417,7 @@ class Night:
             "report_formats": [name for name in ("html", "pdf") if getattr(reports, name)],
             "report_findings": reports.findings,
             "acute": list(reports.acute),
+            **({"fast_decode": True} if request.fast_decode else {}),
             **({"prevalence": request.prevalence} if request.prevalence else {}),
             **self._names.settings(),
         }

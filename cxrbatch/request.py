@@ -42,6 +42,7 @@ class Request:
     verify_inputs: bool = False
     retry_failed: bool = False
     decode_timeout: float = DECODE_TIMEOUT
+    fast_decode: bool = False
     prevalence: dict[str, float] = field(default_factory=dict)
     """Finding to its prevalence among the films of the night, for calibrated values."""
     limit: int | None = None

@@ -88,7 +88,10 @@ def score(
         bool,
         typer.Option("--allow-burned-in", help="With --deidentify: show films that may have text burned in."),
     ] = False,
-    fast_decode: Annotated[bool, typer.Option(hidden=True)] = False,
+    fast_decode: Annotated[
+        bool,
+        typer.Option("--fast-decode", help="Decode large JPEG 2000 films at half size where that is enough."),
+    ] = False,
     reject_unusual: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Score every frontal chest radiograph below INPUT; write tables, reports and a worklist to RUN.
@@ -98,7 +101,6 @@ def score(
     """
     for wanted, option in (
         (engine is EngineName.RAY, "--engine ray"),
-        (fast_decode, "--fast-decode"),
         (reject_unusual, "--reject-unusual"),
     ):
         if wanted:
@@ -141,6 +143,7 @@ def score(
             retry_failed=retry_failed,
             decode_timeout=decode_timeout or site.score.decode_timeout,
             prevalence=site.score.prevalence if prevalence is None else _prevalences(prevalence),
+            fast_decode=fast_decode,
             limit=limit,
             fresh=fresh,
             deidentify=Deidentify(ours.key_file, ours.crosswalk, allow_burned_in) if deidentify else None,

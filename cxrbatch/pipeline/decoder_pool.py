@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import resource
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -29,6 +29,10 @@ that wants more is refused by the system, and its file is `too_large`."""
 
 AHEAD_PER_WORKER = 3
 """Films in work or waiting for the consumer, per worker: bounds the memory whatever the size of the night."""
+
+
+LeastSize = Callable[[int, int], tuple[int, int]]
+"""(rows, columns) of a film -> the least (rows, columns) at which it may be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +66,13 @@ class FailedFilm:
 class DecoderPool:
     """Worker processes that decode; `close` ends them."""
 
-    def __init__(self, workers: int, timeout: float = DECODE_TIMEOUT) -> None:
+    def __init__(
+        self, workers: int, timeout: float = DECODE_TIMEOUT, least_size: LeastSize | None = None
+    ) -> None:
+        """`least_size` tells how small a film may be decoded, by its own size; None: in full, always."""
         self._ahead = max(2, workers * AHEAD_PER_WORKER)
         self._timeout = timeout
+        self._least_size = least_size
         self._blocks = BlockStore()
         self._closing = False
         self._pool = WorkerPool(workers, initializer=limit_memory, initargs=(ADDRESS_SPACE,))
@@ -99,7 +107,8 @@ class DecoderPool:
             detail = f"{file.rows} x {file.columns} pixels need more memory than there is."
             future.set_result(UndecodedFilm(Reason.TOO_LARGE, detail))
             return file, None, future
-        arguments = (file.path, file.kind, block.address, block.capacity)
+        least = None if self._least_size is None else self._least_size(file.rows, file.columns)
+        arguments = (file.path, file.kind, block.address, block.capacity, least)
         return file, block, self._pool.submit(decode_film, *arguments, timeout=self._timeout)
 
     def _finish(self, file: FilmFile, block: SharedBlock | None, future: Future) -> Film | FailedFilm:

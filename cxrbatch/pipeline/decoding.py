@@ -19,7 +19,8 @@ from cxrbatch.radiographs.read import read_radiograph
 class DecodedFilm:
     """A film whose pixels, uint16 (rows, columns), lie in the shared block.
 
-    `source` is the file as it was when these pixels were read, None where nobody asks.
+    `source` is the file as it was when these pixels were read, None where nobody asks. `full_size` is (rows,
+    columns) of the file where they are fewer (``--fast-decode``), else None.
     """
 
     rows: int
@@ -29,6 +30,7 @@ class DecodedFilm:
     display_jpeg: bytes = field(repr=False)
     notes: tuple[str, ...]
     source: SourceFile | None = None
+    full_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,15 @@ class UndecodedFilm:
 
 
 def decode_film(
-    path: str, kind: FileKind, block_address: str, block_capacity: int
+    path: str,
+    kind: FileKind,
+    block_address: str,
+    block_capacity: int,
+    least: tuple[int, int] | None = None,
 ) -> DecodedFilm | UndecodedFilm:
     """Read, digest and decode `path`; its pixels go into the shared block, the rest is returned.
 
+    With `least` (rows, columns) a lower resolution of at least that size will do.
     Nothing is raised for a bad file: whatever is wrong with it comes back as a reason.
     """
     try:
@@ -58,15 +65,15 @@ def decode_film(
             Reason.UNREADABLE, f"The file could not be read: {error.strerror}. Check the disk or share."
         )
     source = SourceFile(path, found.st_size, found.st_mtime_ns, found.st_ino)
-    return replace(_decode(data, kind, block_address, block_capacity), source=source)
+    return replace(_decode(data, kind, block_address, block_capacity, least), source=source)
 
 
 def _decode(
-    data: bytes, kind: FileKind, block_address: str, block_capacity: int
+    data: bytes, kind: FileKind, block_address: str, block_capacity: int, least: tuple[int, int] | None
 ) -> DecodedFilm | UndecodedFilm:
     file_sha256 = hashlib.sha256(data).hexdigest()
     try:
-        film = read_radiograph(data, kind)
+        film = read_radiograph(data, kind, least)
     except RadiographError as error:
         return UndecodedFilm(error.reason, error.detail, file_sha256)
     except MemoryError:
@@ -78,4 +85,5 @@ def _decode(
         detail = f"Decodes to {rows} x {columns} pixels, more than its header announces."
         return UndecodedFilm(Reason.DECODE_FAILED, detail, file_sha256)
     write_film(block_address, film.pixels)
-    return DecodedFilm(rows, columns, file_sha256, film.sha256, display_jpeg(film.pixels), film.notes)
+    picture = display_jpeg(film.pixels)
+    return DecodedFilm(rows, columns, file_sha256, film.sha256, picture, film.notes, full_size=film.full_size)

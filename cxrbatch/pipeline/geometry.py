@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cxrbatch.pipeline.input_spec import Fit, InputSpec
+from cxrbatch.radiographs.display import display_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,13 @@ class ContentBox:
     left: int
     height: int
     width: int
+
+
+def enough_pixels(rows: int, columns: int, spec: InputSpec) -> tuple[int, int]:
+    """The least (rows, columns) at which a film may be decoded: twice what the network sees of it and twice
+    the display picture, so that what either is averaged from is finer than itself."""
+    box, shown = content_box(rows, columns, spec), display_size(rows, columns)
+    return 2 * max(box.height, shown[0]), 2 * max(box.width, shown[1])
 
 
 def content_box(rows: int, columns: int, spec: InputSpec) -> ContentBox:

@@ -8,8 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+LONGEST = 1024
+"""Pixels of the longer side of a display picture."""
 
-def display_jpeg(pixels: NDArray[np.uint16], longest: int = 1024, quality: int = 90) -> bytes:
+
+def display_size(rows: int, columns: int, longest: int = LONGEST) -> tuple[int, int]:
+    """(rows, columns) of the display picture of a film: reduced, never enlarged."""
+    scale = min(1.0, longest / max(rows, columns))
+    return max(1, round(rows * scale)), max(1, round(columns * scale))
+
+
+def display_jpeg(pixels: NDArray[np.uint16], longest: int = LONGEST, quality: int = 90) -> bytes:
     """An 8-bit grey JPEG of `pixels` (uint16, (rows, columns), 0 black .. 65535 white).
 
     Its longer side has at most `longest` pixels: the picture is reduced with antialiasing, never enlarged,
@@ -18,10 +27,9 @@ def display_jpeg(pixels: NDArray[np.uint16], longest: int = 1024, quality: int =
     eight = np.empty(pixels.shape, dtype=np.uint8)
     np.right_shift(pixels, 8, out=eight, casting="unsafe")  # v * 257 >> 8 is v again
     image = Image.fromarray(eight)
-    scale = longest / max(image.size)
-    if scale < 1:
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        image = image.resize(size, Image.Resampling.BOX)
+    rows, columns = display_size(image.height, image.width, longest)
+    if (columns, rows) != image.size:
+        image = image.resize((columns, rows), Image.Resampling.BOX)
     buffer = BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

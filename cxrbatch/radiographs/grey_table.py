@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
@@ -19,10 +21,21 @@ LEAST_SPREAD = 2 / 256
 """A picture whose middle 99% of pixels span fewer than two of 256 greys counts as a single grey value."""
 
 
-def grey_table(
-    ds: Dataset, stored: StoredPixels, layout: PixelLayout
-) -> tuple[NDArray[np.uint16], tuple[str, ...]]:
-    """The grey of every word (uint16, 0 black .. 65535 white), and notes.
+@dataclass(frozen=True, slots=True)
+class GreyTable:
+    """The grey of every word: uint16, 0 black .. 65535 white.
+
+    `from_extremes`: it depends on the least and the greatest value of this very image, so on
+    single pixels.
+    """
+
+    grey: NDArray[np.uint16]
+    notes: tuple[str, ...]
+    from_extremes: bool
+
+
+def grey_table(ds: Dataset, stored: StoredPixels, layout: PixelLayout) -> GreyTable:
+    """The grey of every word of an image.
 
     The order of PS3.4 N.2: modality LUT, VOI LUT, presentation. Grey is ``floor(65535 * y + 0.5)`` of the
     windowed value y in 0 .. 1, then ``65535 - grey`` where inverted; so an inverted image is the exact
@@ -50,7 +63,7 @@ def grey_table(
     if inverted:
         table = np.uint16(WHITE) - table
     table[padding] = 0
-    return table, notes + inversion_notes
+    return GreyTable(table, notes + inversion_notes, unit is full and modality.bits > 8)
 
 
 def full_range(modality: ModalityValues, counts: NDArray[np.int64]) -> NDArray[np.float64]:

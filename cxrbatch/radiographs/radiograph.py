@@ -16,11 +16,13 @@ class Radiograph:
     """A display-oriented grey image.
 
     `pixels` is uint16 of shape (rows, columns): 0 is black, 65535 is white, whatever the file stored
-    (bit depth, LUTs, window, MONOCHROME1 and padding are dealt with).
+    (bit depth, LUTs, window, MONOCHROME1 and padding are dealt with). `full_size` is (rows, columns) of the
+    file where it was decoded at a lower resolution, else None.
     """
 
     pixels: NDArray[np.uint16]
     notes: tuple[str, ...] = ()
+    full_size: tuple[int, int] | None = None
 
     @property
     def sha256(self) -> str:

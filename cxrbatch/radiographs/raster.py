@@ -50,7 +50,7 @@ def _load(data: bytes, kind: FileKind) -> tuple[Image.Image, tuple[str, ...]]:
     """The decoded and upright image."""
     name = _FORMAT[kind]
     try:
-        with _whole_files_only():
+        with whole_files_only():
             image = Image.open(BytesIO(data), formats=[name])
             require_size(image.height, image.width, len(image.getbands()))
             image.load()
@@ -66,7 +66,7 @@ def _load(data: bytes, kind: FileKind) -> tuple[Image.Image, tuple[str, ...]]:
 
 
 @contextmanager
-def _whole_files_only() -> Iterator[None]:
+def whole_files_only() -> Iterator[None]:
     """Within the block Pillow refuses truncated files, whatever another library has told it.
 
     WeasyPrint sets this global to True when it is imported, and the processes that decode are forked from

@@ -15,11 +15,12 @@ from cxrbatch.radiographs.raster import read_raster
 BLANK_NOTE = "Every pixel has the same value: there is nothing to see in this image."
 
 
-def read_radiograph(data: bytes, kind: FileKind) -> Radiograph:
+def read_radiograph(data: bytes, kind: FileKind, least: tuple[int, int] | None = None) -> Radiograph:
     """Decode one file.
 
     `data` is the whole file and `kind` what it is by its content. The result is uint16 of shape
-    (rows, columns), 0 black and 65535 white, with notes on whatever had to be guessed or left out.
+    (rows, columns), 0 black and 65535 white, with notes on whatever had to be guessed or left out. With
+    `least` (rows, columns) it may come at a lower resolution of at least that size (reduced.py).
 
     Raises `RadiographError`, and nothing but it and MemoryError, whatever the bytes are; its detail holds no
     patient data.
@@ -27,7 +28,7 @@ def read_radiograph(data: bytes, kind: FileKind) -> Radiograph:
     """
     try:
         with quiet_decoders():
-            film = read_dicom(data) if kind is FileKind.DICOM else read_raster(data, kind)
+            film = read_dicom(data, least) if kind is FileKind.DICOM else read_raster(data, kind)
             if film.pixels.min() == film.pixels.max():  # a model has an opinion of that, too
                 return replace(film, notes=(*film.notes, BLANK_NOTE))
             return replace(film, notes=film.notes + cut_off_notes(film.pixels))

@@ -76,7 +76,7 @@ class Press:
 
 def collect_seldom() -> None:
     """In a worker: a page is made of many small objects. Looking for garbage among them, and among all that
-    is imported, after every 700 new ones costs a twelfth of its time and finds little (docs/performance.md)."""
+    is imported, after every 700 new ones costs a twelfth of its time and finds little."""
     gc.freeze()
     gc.set_threshold(50_000, 5, 5)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from cxrbatch.intake.reasons import Reason
 from cxrbatch.pipeline.decoder_pool import DECODE_TIMEOUT, DecoderPool, FailedFilm, FilmFile
 from cxrbatch.pipeline.decoding import DecodedFilm, UndecodedFilm
 from cxrbatch.pipeline.feed import batches
+from cxrbatch.pipeline.geometry import enough_pixels
 from cxrbatch.pipeline.input_spec import InputSpec
 from cxrbatch.scoring.engine import ScoredFilm
 from cxrbatch.scoring.predictor import Prediction, Predictor
@@ -19,11 +21,17 @@ class LocalEngine:
     """See `cxrbatch.scoring.engine.Engine`."""
 
     def __init__(
-        self, predictor: Predictor, spec: InputSpec, workers: int, decode_timeout: float = DECODE_TIMEOUT
+        self,
+        predictor: Predictor,
+        spec: InputSpec,
+        workers: int,
+        decode_timeout: float = DECODE_TIMEOUT,
+        fast_decode: bool = False,
     ) -> None:
         self._predictor = predictor
         self._spec = spec
-        self._decoders = DecoderPool(workers, decode_timeout)
+        least_size = partial(enough_pixels, spec=spec) if fast_decode else None
+        self._decoders = DecoderPool(workers, decode_timeout, least_size)
 
     def score(self, films: Iterable[FilmFile]) -> Iterator[ScoredFilm | FailedFilm]:
         for batch in batches(films, self._decoders.decode, self._spec, self._predictor.batch_size):

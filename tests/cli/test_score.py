@@ -43,7 +43,6 @@ def _fails_with(result: Result, code: int, *words: str) -> None:
         (["INBOX", "--skip-known", "nowhere"], ["--skip-known nowhere", "no such folder"]),
         (["INBOX", "--engine", "ray"], ["--engine ray", "not available"]),
         (["INBOX", "--deidentify"], ["--deidentify", "needs a site key", "key_file"]),
-        (["INBOX", "--fast-decode"], ["--fast-decode", "not available"]),
         (["INBOX", "--reject-unusual"], ["--reject-unusual", "not available"]),
     ],
 )

@@ -1,0 +1,1 @@
+"""What the benchmarks share: figures with targets, films, models, and what a command cost."""
