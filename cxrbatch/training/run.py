@@ -28,7 +28,7 @@ from cxrbatch.request import Summary
 from cxrbatch.stopping import StopNow, StopRequested, stop_on_signals
 from cxrbatch.training import selection
 from cxrbatch.training.card import Origin, Parts
-from cxrbatch.training.cohort import NO_SIDE, read_cohort
+from cxrbatch.training.cohort import read_cohort
 from cxrbatch.training.curves import draw_curves, loss_sentence
 from cxrbatch.training.devices import choose_strategy, global_batch, precision_policy
 from cxrbatch.training.film_store import FilmStore, same_content
@@ -39,7 +39,7 @@ from cxrbatch.training.network import StartedNetwork, start_network
 from cxrbatch.training.notices import notices, require_both_classes
 from cxrbatch.training.outcome import Outcome, Trained, make_outcome
 from cxrbatch.training.record import data_record, result_record, run_record, settings_record
-from cxrbatch.training.records import Cohort, Side, TrainingError
+from cxrbatch.training.records import NO_SIDE, Cohort, Side, TrainingError
 from cxrbatch.training.request import TrainRequest
 from cxrbatch.training.settings import make_plan
 from cxrbatch.training.stream import evaluation_batches, steps_in_epoch, training_stream
