@@ -21,20 +21,24 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 from PIL import Image
 
-from cxrbatch.bundles.bundle import open_bundle
-from cxrbatch.intake.records import FileKind
-from cxrbatch.pipeline.decoder_pool import FilmFile
-from cxrbatch.pipeline.input_spec import InputSpec
-from cxrbatch.training.devices import precision_policy
-from cxrbatch.training.film_store import FilmStore
-from cxrbatch.training.fitting import fit
-from cxrbatch.training.loss import MaskedWeightedBinaryCrossentropy
-from cxrbatch.training.network import StartedNetwork, set_phase, start_network
-from cxrbatch.training.settings import Plan, TrainSettings
-from cxrbatch.training.stream import evaluation_batches, training_stream
+from cxrbatch.chatter import imports_kept_quiet
+
+with imports_kept_quiet():  # here and in the decoding processes, which import this file too
+    import keras
+
+    from cxrbatch.bundles.bundle import open_bundle
+    from cxrbatch.intake.records import FileKind
+    from cxrbatch.pipeline.decoder_pool import FilmFile
+    from cxrbatch.pipeline.input_spec import InputSpec
+    from cxrbatch.training.devices import precision_policy
+    from cxrbatch.training.film_store import FilmStore
+    from cxrbatch.training.fitting import fit
+    from cxrbatch.training.loss import MaskedWeightedBinaryCrossentropy
+    from cxrbatch.training.network import StartedNetwork, set_phase, start_network
+    from cxrbatch.training.settings import Plan, TrainSettings
+    from cxrbatch.training.stream import evaluation_batches, training_stream
 
 TARGET = 0.85
 FINDINGS = ("Effusion", "Mass", "Nodule")
