@@ -31,7 +31,7 @@ from cxrbatch.training.card import Origin, Parts
 from cxrbatch.training.cohort import read_cohort
 from cxrbatch.training.curves import draw_curves, loss_sentence
 from cxrbatch.training.devices import choose_strategy, global_batch, precision_policy
-from cxrbatch.training.film_store import FilmStore, same_content
+from cxrbatch.training.film_store import FilmStore
 from cxrbatch.training.fitting import Fitted, fit
 from cxrbatch.training.folder import CACHE, TrainFolder, now, open_folder
 from cxrbatch.training.loss import blend_targets, finding_weights
@@ -141,7 +141,7 @@ class _Training:
         return cohort, is_given
 
     def _prepare_films(self, cohort: Cohort) -> tuple[FilmStore, Cohort, Parts]:
-        """Decode what training needs, and leave out what does not decode and what is there twice."""
+        """Decode what training needs, and leave out what does not decode."""
         chosen = self._choose(cohort)
         wanted = [cohort.films[row] for row in sorted((*chosen.train, *chosen.validation))]
         store = FilmStore(self._request.cache or self._folder.path / CACHE, self._spec)
@@ -152,10 +152,7 @@ class _Training:
                 self._stop.check()
 
             failed = store.prepare(wanted, self._workers, progress=settled)
-        decoded = [film for film in wanted if film not in {file for file, _ in failed}]
-        groups = same_content(store, decoded)
-        cohort_left = selection.without_copies(cohort, groups)
-        cohort_left = selection.without_undecodable(cohort_left, failed)
+        cohort_left = selection.without_undecodable(cohort, failed)
         for line in notices(cohort_left):
             _log.info("%s", line)
         return store, cohort_left, _same_parts(cohort, cohort_left, chosen)
