@@ -36,9 +36,15 @@ format: $(PROJECT) ## let ruff mend style
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: $(PROJECT) ## run every benchmark in benchmarks/
-	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script; done
+bench: $(PROJECT) ## run every benchmark, print one table, write benchmarks/RESULTS.md
+	@$(BIN)/python benchmarks/all.py
 
+BENCHMARKS := bench-night bench-floor bench-decode bench-forward bench-heatmaps bench-memory bench-resume bench-start bench-gpu
+.PHONY: $(BENCHMARKS)
+$(BENCHMARKS): bench-%: $(PROJECT)
+	@$(BIN)/python benchmarks/$*.py $(ARGS)
+
+# One by one: bench-night (against a notebook), -floor, -decode, -forward, -heatmaps, -memory, -resume, -start, -gpu.
 bench-validate: $(PROJECT) ## what a validation of 22,000 images costs, and against scikit-learn
 	@$(BIN)/python benchmarks/validate.py $(ARGS)
 

@@ -1,6 +1,6 @@
 """What the heat maps cost: one forward pass with them against one without.
 
-    python benchmarks/heatmaps.py [--runtime keras|openvino] [--size 320] [--rounds 60]
+    python benchmarks/heatmaps.py [--runtime keras|openvino] [--size 320] [--rounds 30]
 
 Prints the median time of a pass for both architectures and the ratio; the ratio must stay below 1.05.
 The two are run in turn, so that a machine that grows busy slows down both.
@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 import keras
 import numpy as np
 import tensorflow as tf
+from parts.figures import Figure, conclude
 
 from cxrbatch.bundles.architectures import ARCHITECTURES, build_architecture
 from cxrbatch.pipeline.input_spec import InputSpec, Scaling
@@ -31,19 +32,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runtime", choices=("keras", "openvino"), default="openvino")
     parser.add_argument("--size", type=int, default=320)
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=30)
     arguments = parser.parse_args()
     spec = InputSpec(height=arguments.size, width=arguments.size, channels=3, scaling=Scaling.IMAGENET)
     film = np.random.default_rng(0).normal(size=(1, spec.height, spec.width, 3)).astype(np.float32)
     prepare = _keras_pass if arguments.runtime == "keras" else _openvino_pass
+    figures: list[Figure] = []
     for name in ARCHITECTURES:
         classifier = build_architecture(name, spec, 14)
         plain, with_maps = prepare(classifier, film.shape), prepare(heat_map_model(classifier), film.shape)
         without, including = _medians(plain, with_maps, film, arguments.rounds)
-        print(
-            f"{name:20s} {arguments.runtime}: {1e3 * without:.2f} ms without maps, "
-            f"{1e3 * including:.2f} ms with maps, ratio {including / without:.3f}"
-        )
+        title = f"{name}, {arguments.runtime}"
+        figures += [
+            Figure(f"{title}, without maps", 1e3 * without, "ms"),
+            Figure(f"{title}, with maps / without", including / without, "x", at_most=1.05),
+        ]
+    conclude(figures)
 
 
 def _medians(first: Pass, second: Pass, film: np.ndarray, rounds: int) -> tuple[float, float]:

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from parts.figures import Figure, conclude
 from PIL import Image
 
 
@@ -38,9 +39,12 @@ def main() -> None:
     few, many = map(int, sys.argv[1:3] or (200, 2000))
     with tempfile.TemporaryDirectory() as name:
         peaks = {studies: peak_bytes(studies, Path(name)) for studies in (few, many)}
-    for studies, peak in peaks.items():
-        print(f"{studies:6,} studies: {peak / 1e6:7.1f} MB at the peak")
-    print(f"growth: {100 * (peaks[many] / peaks[few] - 1):.1f} %")
+    conclude(
+        [
+            *(Figure(f"{studies:,} studies: peak", peak / 1e6, "MB") for studies, peak in peaks.items()),
+            Figure("growth of the peak", 100 * (peaks[many] / peaks[few] - 1), "%", at_most=5),
+        ]
+    )
 
 
 if __name__ == "__main__":

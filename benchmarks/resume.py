@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from parts.figures import Figure, conclude
 from PIL import Image
 
 from cxrbatch.intake.records import SourceFile
@@ -75,8 +76,13 @@ def main() -> None:
         start = score(folder / "empty", folder / "nothing")
         score(inbox, run)  # the file system's caches are warm from here on
         seconds = score(inbox, run)
-    print(f"{studies:,} finished studies: {seconds:.2f} s, {start:.2f} s of them to start")
-    print(f"{studies / max(seconds - start, 1e-9):,.0f} studies a second")
+    rate = studies / max(seconds - start, 1e-9)
+    conclude(
+        [
+            Figure(f"going over {studies:,} finished studies", seconds, "s", note=f"{start:.2f} s to start"),
+            Figure("finished studies looked over", rate, "/s", at_least=2000),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -23,16 +23,24 @@ FINDINGS = ((), ("Effusion",), ("Cardiomegaly",), ("Pneumothorax",), ("Mass", "N
 
 
 def write_studies(
-    folder: Path, count: int, syntax: UID = ExplicitVRLittleEndian, bits: int = 16
+    folder: Path,
+    count: int,
+    syntax: UID = ExplicitVRLittleEndian,
+    bits: int = 16,
+    size: tuple[int, int] = SIZE,
+    bodies: int = BODIES,
 ) -> list[Path]:
-    """`count` studies of one frontal film each, `SIZE` pixels of `bits` stored bits in 16."""
+    """`count` studies of one frontal film each, of `size` pixels with `bits` stored bits in 16.
+
+    Fewer than 16 bits come with a window, as most films do, and 16 without.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    bodies = [frontal(seed, SIZE, findings=FINDINGS[seed]).film for seed in range(min(BODIES, count))]
-    encoding = Encoding(syntax, bits, Tone.PLAIN)
+    films = [frontal(seed, size, findings=FINDINGS[seed]).film for seed in range(min(bodies, count))]
+    encoding = Encoding(syntax, bits, Tone.PLAIN if bits == 16 else Tone.WINDOW)
     paths = []
     for number in range(count):
-        noise = np.random.default_rng(number).normal(0, 1e-3, SIZE).astype(np.float32)
-        film = np.clip(bodies[number % BODIES] + noise, 0, 1)
+        noise = np.random.default_rng(number).normal(0, 1e-3, size).astype(np.float32)
+        film = np.clip(films[number % len(films)] + noise, 0, 1)
         names = [uid("benchmark", what, number) for what in ("study", "series", "image")]
         place = Place(*names, accession=f"B{number:05}", date="20260102")
         sitter = Sitter(f"PHANTOM-{number:04}", "Phantom^Nobody", ("ISO_IR 192",), "F", 40 + number % 40)

@@ -1,0 +1,65 @@
+"""Networks without anything of ours around them: what the scoring runtime is measured against."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cxrbatch.scoring.openvino_export import import_openvino
+
+if TYPE_CHECKING:
+    import keras
+
+Pass = Callable[[np.ndarray], Any]
+
+
+def bare_openvino(model: keras.Model, shape: tuple[int, ...]) -> Pass:
+    """OpenVINO with its own choice of threads, in float32: on some CPUs it would take bfloat16."""
+    openvino = import_openvino()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        model.export(str(path), format="openvino", verbose=False)
+        weights = np.frombuffer(path.with_suffix(".bin").read_bytes(), np.uint8)
+        network = openvino.Core().read_model(path.read_bytes(), openvino.Tensor(weights))
+    network.reshape(list(shape))
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
+    request = openvino.Core().compile_model(network, "CPU", settings).create_infer_request()
+    return lambda film: request.infer({0: film}, share_inputs=True)
+
+
+def bare_onnxruntime(model: keras.Model, shape: tuple[int, ...]) -> Pass | None:
+    """ONNX Runtime on the same weights; None where it, or what Keras exports with, is not installed."""
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime
+        import tf2onnx  # noqa: F401
+    except ImportError:
+        return None
+    import keras
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        signature = [keras.InputSpec(shape=shape, dtype="float32")]
+        model.export(str(path), format="onnx", verbose=False, input_signature=signature)
+        session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda film: session.run(None, {name: film})
+
+
+def medians(passes: dict[str, Pass], film: np.ndarray, rounds: int) -> dict[str, float]:
+    """Median seconds of each, run in turn, so that a machine that grows busy slows down all of them."""
+    seconds: dict[str, list[float]] = {name: [] for name in passes}
+    for run in passes.values():
+        for _ in range(3):
+            run(film)
+    for _ in range(rounds):
+        for name, run in passes.items():
+            begun = time.perf_counter()
+            run(film)
+            seconds[name].append(time.perf_counter() - begun)
+    return {name: float(np.median(values)) for name, values in seconds.items()}
