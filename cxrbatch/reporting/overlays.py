@@ -136,18 +136,18 @@ def _blend(film: Image.Image, strength: Image.Image) -> Image.Image:
 def _draw_contour(picture: Image.Image, inside: NDArray[np.bool_]) -> None:
     """A white line with a dark rim along the edge of `inside`: both are seen in grey print."""
     once = _eroded(inside)
-    twice = _eroded(once)
-    rim = (inside & ~once) | (_eroded(twice) ^ _eroded(_eroded(twice)))
-    line = once & ~_eroded(twice)
-    picture.paste((0, 0, 0), mask=_mask(rim))
-    picture.paste((255, 255, 255), mask=_mask(line))
+    thrice = _eroded(_eroded(once))
+    rim = (inside ^ once) | (thrice ^ _eroded(thrice))
+    line = once ^ thrice
+    picture.paste((0, 0, 0), mask=Image.fromarray(rim))
+    picture.paste((255, 255, 255), mask=Image.fromarray(line))
 
 
 def _eroded(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Without its outermost pixels; the border of the picture is no edge."""
-    padded = np.pad(inside, 1, mode="edge")
-    return inside & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-
-
-def _mask(chosen: NDArray[np.bool_]) -> Image.Image:
-    return Image.fromarray(chosen.astype(np.uint8) * 255)
+    left = inside.copy()
+    left[1:] &= inside[:-1]
+    left[:-1] &= inside[1:]
+    left[:, 1:] &= inside[:, :-1]
+    left[:, :-1] &= inside[:, 1:]
+    return left
