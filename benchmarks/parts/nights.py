@@ -22,7 +22,7 @@ class Night:
 
 
 def measure_night(films: Sequence[Path], model: str, run: Path, *options: str) -> Night:
-    """`cxrbatch score` with the first `FEW` films, with all, and with few again; `run` is left as all made it.
+    """`cxrbatch score` with the first `FEW` films, with all, and with few again; `run` is the long one's.
 
     The cheaper of the two short runs counts: noise of the machine then speaks against us. A first run, which
     is not counted, makes what is made once for a model (its OpenVINO form).

@@ -87,7 +87,7 @@ def test_what_is_no_xml_or_not_ours_is_read_as_html(page: bytes, ours: bool, sho
 @needs_poppler
 @pytest.mark.parametrize("size", list(PageSize))
 @pytest.mark.parametrize("calibrated", [False, True])
-def test_every_bar_lies_on_the_line_of_its_finding(
+def test_every_bar_lies_on_the_line_of_its_finding_and_nothing_in_the_margin(
     tmp_path: Path,
     make_study: MakeStudy,
     card: Card,
@@ -107,6 +107,10 @@ def test_every_bar_lies_on_the_line_of_its_finding(
     boxes = subprocess.run(
         ["pdftotext", "-bbox", report, "-"], check=True, capture_output=True, text=True
     ).stdout
+    width = float(re.findall(r'<page width="([\d.]+)"', boxes)[0])
+    assert (
+        max(float(right) for right in re.findall(r'xMax="([\d.]+)"', boxes)) <= width - 15 / 25.4 * 72 + 0.5
+    )
     words = re.findall(r'yMin="([\d.]+)"[^>]*yMax="([\d.]+)">above<', boxes)
     lines = [(float(top) + float(bottom)) / 2 * 150 / 72 for top, bottom in words]
     assert len(bars) == 5
