@@ -154,7 +154,7 @@ def test_junk_is_refused_with_a_sentence(tmp_path: Path, name: str, content: byt
 @pytest.mark.parametrize("name", ["w.keras", "w.weights.h5", "w.h5"])
 def test_a_pickle_is_named_as_one(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(pickle.dumps({"weights": [1.0]}))
-    with pytest.raises(BundleError, match="is a Python pickle, .* never opened"):
+    with pytest.raises(BundleError, match=r"is a Python pickle, .* never opened"):
         require_contained(tmp_path / name)
 
 
