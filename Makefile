@@ -8,7 +8,7 @@ PACKAGES := .venv/.packages-installed
 PROJECT := .venv/.project-installed
 ARGS ?=
 
-.PHONY: help demo test test-long lint audit format bench bench-validate bench-train torch lock wheel clean setup
+.PHONY: help demo test test-long lint audit format bench bench-validate bench-train bench-fine-tuning torch lock wheel clean setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-validate: $(PROJECT) ## what a validation of 22,000 images costs, and agai
 
 bench-train: $(PROJECT) ## training against a bare model.fit on tensors in memory
 	@$(BIN)/python benchmarks/train.py $(ARGS)
+
+bench-fine-tuning: $(PROJECT) ## does fine-tuning help, by cross-validation? ARGS="--images DIR --labels CSV --out DIR"
+	@$(BIN)/python benchmarks/fine_tuning.py $(ARGS)
 
 setup: $(PROJECT) ## the virtual environment, system libraries and fonts; nothing else
 	@scripts/system_packages.sh reports

@@ -22,7 +22,8 @@ from parts.figures import ROWS_FILE, Figure, read_rows
 from parts.usage import cores
 
 HERE = Path(__file__).parent
-NO_BENCHMARKS = {"all", "notebook_way"}
+NO_BENCHMARKS = {"all", "notebook_way", "fine_tuning"}
+"""Scripts that are run by others, or need films of one's own and the better part of an hour."""
 OPTIONS = {"floor": ["--picture", str(HERE.parent / "docs" / "performance.svg")]}
 LONGEST = 1200
 """Seconds after which a benchmark counts as hanging."""
