@@ -62,10 +62,8 @@ def main() -> None:
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     judged = deal(arguments, open_bundle(arguments.init))
-    films = f"{len(judged.rows)} films"
-    print(
-        f"{films} in {arguments.folds} folds; {judged.left_out} films of patients that the start knows left out"
-    )
+    dealt = f"{len(judged.rows)} films in {arguments.folds} folds"
+    print(f"{dealt}; {judged.left_out} films of patients that the start knows left out", flush=True)
     start = score_start(arguments)
     seconds = []
     for number in range(arguments.folds):
