@@ -60,7 +60,7 @@ def main() -> None:
     for what, rates in (("cxrbatch train", ours), ("bare model.fit", bare)):
         spread = f"{min(rates):.1f} to {max(rates):.1f}"
         print(f"{what}: {np.median(rates):.1f} images/s (median of {len(rates)} epochs, {spread})")
-    learns = "the head alone" if arguments.phase == "head" else "half of the backbone"
+    learns = "the head alone" if arguments.phase == "head" else "the top of the backbone too"
     name = f"training throughput against a bare model.fit, {learns} learning"
     conclude([Figure(name, one / other, "x", at_least=TARGET)])
 

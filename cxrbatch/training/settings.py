@@ -51,10 +51,10 @@ class TrainSettings(_Part):
     validation_steps: PositiveInt | None = None
     epochs: PositiveInt | None = None
     warmup_epochs: NonNegativeInt | None = None
-    warmup_learning_rate: Rate = 1e-3
+    warmup_learning_rate: Rate = 3e-4
     learning_rate: Rate = 1e-4
     weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 1e-4
-    unfreeze: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    unfreeze: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
     dropout: Fraction = 0.2
     weighted_loss: bool = True
     soft_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
@@ -108,7 +108,7 @@ def make_plan(mode: Mode, settings: TrainSettings) -> Plan:
     return Plan(
         mode=mode,
         epochs=epochs,
-        warmup_epochs=min(5 if settings.warmup_epochs is None else settings.warmup_epochs, epochs),
+        warmup_epochs=min(2 if settings.warmup_epochs is None else settings.warmup_epochs, epochs),
         steps_per_epoch=settings.steps_per_epoch,
         validation_steps=settings.validation_steps,
     )

@@ -209,8 +209,9 @@ def test_a_stated_prevalence_moves_calibrated_odds_by_its_own(done, tmp_path):
     for path, row in raw.items():
         before, after = card.calibration["Nodule"](float(row["Nodule"])), float(moved[path]["Nodule"])
         assert after / (1.0 - after) == pytest.approx(ratio * before / (1.0 - before), rel=1e-4)
+        # The logit of a probability near 1 is known no better than the digits in scores.csv allow.
         assert float(moved[path]["Effusion"]) == pytest.approx(
-            card.calibration["Effusion"](float(row["Effusion"])), abs=1e-6
+            card.calibration["Effusion"](float(row["Effusion"])), abs=1e-5
         )
     with pytest.raises(RunFolderError, match="prevalence was"):
         night.score(replace(asked, prevalence={}))
