@@ -38,11 +38,13 @@ class KnownStudies:
         )
 
     def hold(self, sha256s: Iterable[str]) -> bool:
-        """Whether every one of these files' contents was scored before, whatever its path."""
+        """Whether every one of these files' contents was scored before, or left out by how it looks,
+        whatever its path."""
         return all(
             any(
                 ledger.execute(
-                    "SELECT 1 FROM files WHERE sha256 = ? AND (state = 'scored' OR reason = 'duplicate')",
+                    "SELECT 1 FROM files WHERE sha256 = ? "
+                    "AND (state = 'scored' OR reason IN ('duplicate', 'looks_wrong'))",
                     (digest,),
                 ).fetchone()
                 for ledger in self._ledgers

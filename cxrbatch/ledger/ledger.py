@@ -213,7 +213,7 @@ class Ledger:
     def record_score(self, image: ScoredImage, pixel_sha256: str, file_sha256: str) -> None:
         path = os.fsencode(image.path)
         self._write(
-            "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 path,
                 image.study_key,
@@ -226,6 +226,7 @@ class Ledger:
                 image.atypicality,
                 image.maps_file is not None,
                 json.dumps(image.notes),
+                image.wrong,
             ),
         )
         self._write("UPDATE files SET state = 'scored', sha256 = ? WHERE path = ?", (file_sha256, path))
@@ -279,7 +280,7 @@ class Ledger:
     def _studies(self, where: str, values: tuple) -> Iterator[tuple[StudyRecord, str]]:
         rows = self._db.execute(
             "SELECT i.study_key, s.uid, s.report_error, i.path, i.image_key, f.header, i.rows, i.columns, "
-            "i.probabilities, i.has_maps, i.atypicality, i.notes "
+            "i.probabilities, i.has_maps, i.atypicality, i.notes, i.wrong "
             "FROM images i JOIN files f ON f.path = i.path JOIN studies s ON s.key = i.study_key "
             f"{where} ORDER BY i.study_key, i.path",
             values,
@@ -365,7 +366,7 @@ def _header(text: str) -> ImageHeader:
 
 
 def _image(study_key: str, row: tuple) -> ScoredImage:
-    path, image_key, header, rows, columns, probabilities, has_maps, atypicality, notes = row
+    path, image_key, header, rows, columns, probabilities, has_maps, atypicality, notes, wrong = row
     return ScoredImage(
         path=os.fsdecode(path),
         study_key=study_key,
@@ -378,4 +379,5 @@ def _image(study_key: str, row: tuple) -> ScoredImage:
         maps_file=maps_file(study_key, image_key) if has_maps else None,
         atypicality=atypicality,
         notes=tuple(json.loads(notes)),
+        wrong=wrong,
     )

@@ -14,7 +14,8 @@ class ScoredImage:
     `probabilities` are raw, in the order of the card's findings. `display_file` is an 8-bit grey JPEG of at
     most 1024 pixels a side; `maps_file` a .npy of float16, shape (grid rows, grid columns, findings),
     in logits, or None where the model has no heat maps. Both are relative to the run folder.
-    `rows` and `columns` are those of the decoded film.
+    `rows` and `columns` are those of the decoded film. `wrong` and `atypicality` are what the bundle's film
+    check said (`bundles.film_check.Look`), None where it has none.
     """
 
     path: str
@@ -27,6 +28,7 @@ class ScoredImage:
     display_file: str
     maps_file: str | None
     atypicality: float | None = None
+    wrong: float | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+_UPGRADES = {1: "ALTER TABLE images ADD COLUMN wrong REAL;"}
+"""By version, what makes the next one of it: runs of earlier versions are resumed and rendered again."""
 
 _TABLES = """
 CREATE TABLE facts (            -- what the run is: settings, bundle, determinism, as JSON
@@ -42,7 +45,8 @@ CREATE TABLE images (           -- every scored image
     probabilities BLOB NOT NULL, -- float32, little endian, in the order of the card's findings
     atypicality REAL,
     has_maps INTEGER NOT NULL,
-    notes TEXT NOT NULL          -- JSON list of sentences
+    notes TEXT NOT NULL,         -- JSON list of sentences
+    wrong REAL                   -- log-odds of not being an upright frontal chest film
 ) WITHOUT ROWID;
 CREATE INDEX images_by_study ON images (study_key, image_uid);
 
@@ -109,6 +113,10 @@ def _open(path: Path, create: bool) -> sqlite3.Connection:
         if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
             version = SCHEMA_VERSION
+        while version in _UPGRADES:
+            upgrade = f"BEGIN; {_UPGRADES[version]} PRAGMA user_version = {version + 1}; COMMIT;"
+            connection.executescript(upgrade)
+            version += 1
     except BaseException:
         connection.close()
         raise

@@ -49,7 +49,9 @@ def scored(header: Callable[..., ImageHeader]) -> Callable[..., ScoredImage]:
             probabilities=probabilities,
             display_file=f"store/{study_key}/abc.jpg",
             maps_file=f"store/{study_key}/abc.npy",
+            atypicality=0.75,
             notes=("A note.",),
+            wrong=-3.5,
         )
 
     return make

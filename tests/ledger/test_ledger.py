@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cxrbatch.intake.reasons import Reason
@@ -141,3 +143,21 @@ def test_highest_probability_over_a_studys_images(
         ledger.record_score(scored(f"/in/{name}", "s1", values), name, "f")
     ledger.close_study("s1")
     assert ledger.study("s1").highest == (0.5, 0.75)
+
+
+def test_ledger_of_the_first_version_is_opened_with_its_scores(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    Ledger(path, create=True).close()
+    old = sqlite3.connect(path)
+    old.executescript("ALTER TABLE images DROP COLUMN wrong; PRAGMA user_version = 1;")
+    old.execute(
+        "INSERT INTO images VALUES (?, 'k', 'i', 'u', 'p', 1, 1, ?, NULL, 0, '[]')",
+        (b"/a.png", np.array([0.5], "<f4").tobytes()),
+    )
+    old.commit()
+    old.close()
+    Ledger(path).close()
+    new = sqlite3.connect(path)
+    assert new.execute("PRAGMA user_version").fetchone()[0] == 2
+    assert new.execute("SELECT path, wrong FROM images").fetchall() == [(b"/a.png", None)]
+    new.close()
