@@ -10,7 +10,7 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch.ledger.atomic import write_atomic
+from cxrbatch.training.averaging import WeightAverage
 from cxrbatch.training.disk import writing
 from cxrbatch.training.network import Phase
 from cxrbatch.training.records import TrainingError
 
-VERSION = 1
+VERSION = 2
 
 _STOCK: dict[type[keras.callbacks.Callback], tuple[str, ...]] = {
     keras.callbacks.ReduceLROnPlateau: ("best", "wait", "cooldown_counter"),
@@ -53,7 +54,8 @@ class State:
     """A run after `epoch` finished epochs.
 
     `phase` is that of the last one, `stopped` whether early stopping ended the run with it. `callbacks`: name
-    -> state. `model` and `optimizer` are their variables in order.
+    -> state. `model` and `optimizer` are their variables in order, `average` averages of weights by their
+    place among the model's variables (empty without averaging).
     """
 
     identity: str
@@ -63,6 +65,7 @@ class State:
     callbacks: dict[str, dict[str, Any]]
     model: list[NDArray[Any]]
     optimizer: list[NDArray[Any]]
+    average: dict[int, NDArray[Any]] = field(default_factory=dict)
 
 
 def read_state(path: Path, identity: str) -> State | None:
@@ -79,6 +82,7 @@ def read_state(path: Path, identity: str) -> State | None:
             head = json.loads(file["head"].tobytes())
             model = [file[f"model_{i:05d}"] for i in range(head["model"])]
             optimizer = [file[f"optimizer_{i:05d}"] for i in range(head["optimizer"])]
+            average = {i: file[f"average_{i:05d}"] for i in head.get("average", ())}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise TrainingError(f"{path} is damaged ({error}): {fresh}.") from error
     if head.get("version") != VERSION:
@@ -97,6 +101,7 @@ def read_state(path: Path, identity: str) -> State | None:
         callbacks=head["callbacks"],
         model=model,
         optimizer=optimizer,
+        average=average,
     )
 
 
@@ -115,9 +120,11 @@ def write_state(path: Path, state: State) -> None:
         "callbacks": state.callbacks,
         "model": len(state.model),
         "optimizer": len(state.optimizer),
+        "average": list(state.average),
     }
     arrays: dict[str, Any] = {f"model_{i:05d}": array for i, array in enumerate(state.model)}
     arrays |= {f"optimizer_{i:05d}": array for i, array in enumerate(state.optimizer)}
+    arrays |= {f"average_{i:05d}": array for i, array in state.average.items()}
     buffer = io.BytesIO()
     np.savez(buffer, head=np.frombuffer(json.dumps(head).encode(), np.uint8), **arrays)
     with writing(path, "the backup of this epoch"):
@@ -129,7 +136,7 @@ class BackupAndRestore(keras.callbacks.Callback):
 
     It must be the last of the callbacks: stock ones forget their state in ``on_train_begin``, and at an
     epoch's end all of them have to be through before they are backed up. `callbacks` are the others; one
-    that could be forgotten is refused.
+    that could be forgotten is refused. `average` is the one among them with arrays to keep.
 
     Raises:
         TypeError: a callback neither `Remembers`, nor is known, nor says that it has no state
@@ -145,6 +152,7 @@ class BackupAndRestore(keras.callbacks.Callback):
         phase: Phase,
         callbacks: Sequence[keras.callbacks.Callback],
         state: State | None = None,
+        average: WeightAverage | None = None,
     ) -> None:
         super().__init__()
         for callback in callbacks:
@@ -152,7 +160,7 @@ class BackupAndRestore(keras.callbacks.Callback):
                 raise TypeError(f"{type(callback).__name__} does not say what of it must be backed up")
         self._path, self._identity, self._phase = path, identity, phase
         self._others = tuple(callbacks)
-        self._state = state
+        self._state, self._average = state, average
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Put back what belongs to this phase, if `state` was taken in it."""
@@ -177,6 +185,7 @@ class BackupAndRestore(keras.callbacks.Callback):
                 callbacks=dict(_remembered(callback) for callback in self._others if _has_state(callback)),
                 model=_values(self.model.variables),
                 optimizer=_values(self.model.optimizer.variables),
+                average={} if self._average is None else self._average.arrays(),
             ),
         )
         for callback in self._others:

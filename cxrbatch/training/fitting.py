@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from cxrbatch.ledger.atomic import sweep_temporaries
 from cxrbatch.stopping import StopNow, StopRequested
-from cxrbatch.training.backup import BackupAndRestore, State, assign, read_state
+from cxrbatch.training.averaging import WeightAverage
+from cxrbatch.training.backup import BackupAndRestore, Remembers, State, assign, read_state
 from cxrbatch.training.checkpoint import AtomicCheckpoint
 from cxrbatch.training.disk import writing
 from cxrbatch.training.epoch_bar import EpochBar
@@ -85,6 +86,9 @@ def fit(
     `validation` gives the inputs (with or without targets) of `validation_labels` (m, k), in order. `weights`
     are those of `loss.finding_weights`. `identity` stands for data, settings and start: a run that finds a
     backup in `out` goes on from it, and only if it has the same. A finished run returns at once.
+
+    What is judged and kept is the moving average of the weights (`WeightAverage`), if the settings ask for
+    one; `started` is left with those of the last step.
 
     Early stopping begins with the last phase: during a warm-up it would measure the head's plateau, which
     the next phase is there to leave. Plateau and early stopping begin anew with it.
@@ -167,6 +171,8 @@ class _Run:
         checkpoints, classifier = self._out / CHECKPOINTS, self._started.classifier
         self._best = AtomicCheckpoint(checkpoints / BEST, classifier, monitor, mode)
         self._last = AtomicCheckpoint(checkpoints / LAST, classifier, None, mode)
+        decay = self._settings.averaging
+        self._average = WeightAverage(self._started.trainable, decay) if decay else None
         self._restore()
         if self._state is None:
             inputs = next(iter(stream(0).take(1)))[0]
@@ -190,7 +196,7 @@ class _Run:
         self._history.phase = stage.phase
         callbacks = self._callbacks(stage)
         state = self._out / BACKUP / STATE
-        backup = BackupAndRestore(state, self._identity, stage.phase, callbacks, self._state)
+        backup = BackupAndRestore(state, self._identity, stage.phase, callbacks, self._state, self._average)
         model.fit(
             _undivided(films),
             epochs=stage.end,
@@ -222,7 +228,7 @@ class _Run:
 
     def _restore(self) -> None:
         """Weights, and the callbacks whose state outlives a phase; the backup does the others."""
-        lasting = (self._guard, self._history, self._best, self._last)
+        lasting: list[Remembers] = [self._guard, self._history, self._best, self._last]
         if self._state is None:
             self._best.discard_staged()
             self._last.discard_staged()
@@ -231,6 +237,9 @@ class _Run:
         assign(self._started.trainable.variables, self._state.model, path)
         for callback in lasting:
             callback.restore(self._state.callbacks[callback.name])
+        if self._average is not None:
+            self._average.restore(self._state.callbacks[self._average.name])
+            self._average.put_back(self._state.average)
         self._stopped_early = self._state.stopped
         _log.info("Going on after epoch %d of %d.", self._state.epoch, self._plan.epochs)
 
@@ -251,7 +260,10 @@ class _Run:
         )
         last_phase = [stopping] if stage.end == self._plan.epochs else []
         written = [self._best, self._last, self._history, self._board, self._bar]
-        return [self._guard, self._scores, plateau, *last_phase, *written]
+        judging = [self._scores, plateau, *last_phase, *written]
+        if self._average is not None:
+            judging = [self._average, *judging, self._average.trained_again]
+        return [self._guard, *judging]
 
     def _monitored(self) -> tuple[str, Literal["min", "max"]]:
         return ("val_macro_auroc", "max") if self._judged else ("val_loss", "min")

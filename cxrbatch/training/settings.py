@@ -56,6 +56,8 @@ class TrainSettings(_Part):
     weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 1e-4
     unfreeze: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
     dropout: Fraction = 0.2
+    averaging: Fraction = 0.99
+    """Decay a step of the weights' moving average, which is what is judged and kept; 0 for none."""
     weighted_loss: bool = True
     soft_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     validation_fraction: Fraction = 0.15

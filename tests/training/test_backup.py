@@ -16,7 +16,7 @@ from cxrbatch.training.records import TrainingError
 def state(epoch: int = 3) -> State:
     arrays = [np.arange(6, dtype=np.float32).reshape(2, 3), np.array(7, np.int64)]
     callbacks = {"history": {"rows": [[1.0, float("nan")]]}, "guard": {"steps": 12}}
-    return State("a" * 64, "deep", epoch, False, callbacks, arrays, arrays[::-1])
+    return State("a" * 64, "deep", epoch, False, callbacks, arrays, arrays[::-1], {12: arrays[0] / 3})
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -27,6 +27,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (found.phase, found.epoch, found.stopped) == ("deep", 3, False)
     assert found.callbacks["guard"] == {"steps": 12}
     assert np.isnan(found.callbacks["history"]["rows"][0][1])
+    assert list(found.average) == [12]
+    np.testing.assert_array_equal(found.average[12], state().average[12])
     for one, other in zip(
         [*found.model, *found.optimizer], [*state().model, *state().optimizer], strict=True
     ):
@@ -70,7 +72,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, keep: int) -> None:
 
 def test_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_state(tmp_path / "state.npz", state())
-    monkeypatch.setattr(backup, "VERSION", 2)
+    monkeypatch.setattr(backup, "VERSION", backup.VERSION + 1)
     with pytest.raises(TrainingError, match="another version"):
         read_state(tmp_path / "state.npz", "a" * 64)
 

@@ -29,8 +29,9 @@ def test_two_devices_learn_as_one() -> None:
     """Unknown labels lie on one of the two: means over each device's known labels would differ."""
     one, two = trained_on(1), trained_on(2)
     assert one["loss"][0] != pytest.approx(one["loss"][-1], abs=1e-3), "it must have learned something"
-    for name in ("loss", "val_loss", "val_macro_auroc", "trained", "descended"):
+    for name in ("loss", "val_loss", "val_macro_auroc", "averaged", "trained", "descended"):
         np.testing.assert_allclose(two[name], one[name], atol=1e-4, err_msg=name)
+    assert np.abs(np.subtract(one["averaged"], one["trained"])).max() > 1e-2
     assert np.abs(np.subtract(one["descended"], one["trained"])).max() > 1e-2
 
 

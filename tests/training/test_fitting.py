@@ -91,7 +91,8 @@ def test_a_run_leaves_its_files_and_figures(
 
     monkeypatch.setattr(guard.Guard, "on_epoch_begin", noted)
     started = network()
-    fitted = run(tmp_path, films, started=started, learning_rate=0.01, unfreeze=1.0)
+    asked = {"learning_rate": 0.01, "unfreeze": 1.0, "averaging": 0.0}
+    fitted = run(tmp_path, films, started=started, **asked)
     assert rates == [(pytest.approx(0.05), 2)] * 2 + [(pytest.approx(0.01), 3)] * 2
     rows = table(tmp_path)
     assert [(r["epoch"], r["step"], r["deep"]) for r in rows] == [
@@ -122,7 +123,7 @@ def test_a_run_leaves_its_files_and_figures(
     areas = [roc_auc_score(y[known[:, j], j], scores[known[:, j], j]) for j in range(3)]
     assert fitted.best_macro_auroc == pytest.approx(np.mean(areas), abs=1e-6)
     # A finished run is finished.
-    again = run(tmp_path, films, stream=_no_stream, learning_rate=0.01, unfreeze=1.0)
+    again = run(tmp_path, films, stream=_no_stream, **asked)
     assert again == fitted
     assert table(tmp_path) == rows
     with pytest.raises(TrainingError, match=r"other data, with other settings.*4 epochs"):

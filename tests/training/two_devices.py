@@ -62,7 +62,10 @@ def main() -> None:
             Path(folder),
             "devices",
         )
+        averaged = keras.models.clone_model(classifier)
+        averaged.load_weights(Path(folder) / "checkpoints" / "last.weights.h5")
     columns = {name: fitted.history.column(name).tolist() for name in ("loss", "val_loss", "val_macro_auroc")}
+    columns["averaged"] = np.concatenate([w.ravel() for w in averaged.get_weights()]).tolist()
     trained = np.concatenate([w.ravel() for w in classifier.get_weights()]).tolist()
     # AdamW does not care by what factor a gradient is wrong: plain descent does.
     with strategy.scope():
