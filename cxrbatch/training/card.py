@@ -48,6 +48,7 @@ class Origin:
     labels_sha256: str
     identity: str
     split_is_given: bool
+    epoch_is_fixed: bool = False
 
 
 def provisional_fields(
@@ -83,10 +84,11 @@ def training_data(origin: Origin, cohort: Cohort, parts: Parts, started: Started
     again = patient_overlap(ids, salt, old).patients
     people = {cohort.patients[row] for row in named if cohort.patient_ids[row] not in again}
     how = "as a column of the labels says" if origin.split_is_given else f"by seed {origin.seed}"
+    chosen = "thresholds" if origin.epoch_is_fixed else "epoch, thresholds"
     text = (
         f"{len(parts.train)} frontal films of {_patients(cohort, parts.train)} patients trained the weights, "
-        f"{len(parts.validation)} films of {_patients(cohort, parts.validation)} other patients chose epoch, "
-        f"thresholds and calibration. Patients were parted {how}; labels SHA-256 "
+        f"{len(parts.validation)} films of {_patients(cohort, parts.validation)} other patients chose "
+        f"{chosen} and calibration. Patients were parted {how}; labels SHA-256 "
         f"{origin.labels_sha256[:12]}. Mode {origin.plan.mode}. A patient's hash is the SHA-256 of salt and "
         "ID, one after the other, of the ID as written and in its plainest spelling. "
         f"{_start(origin.init, started)}"

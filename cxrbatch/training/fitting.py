@@ -43,9 +43,10 @@ class Fitted:
 
     `best_weights` are of `StartedNetwork.classifier` in the epoch `best_epoch` (from 1; 0, and no file yet,
     when the run was interrupted in its first epoch), `best_macro_auroc` on the validation set is None when no
-    finding there has both classes: then the best epoch is the one of least validation loss. `epochs` are
-    finished ones, over all starts. `stopped_early`: validation stood still. `interrupted`: a stop was asked
-    for, and the same call goes on from the last finished epoch.
+    finding there has both classes: then the best epoch is the one of least validation loss. With `keep`
+    "last" the best epoch is the last finished one, and has no figure. `epochs` are finished ones, over all
+    starts. `stopped_early`: validation stood still. `interrupted`: a stop was asked for, and the same call
+    goes on from the last finished epoch.
     """
 
     best_weights: Path
@@ -135,6 +136,7 @@ class _Run:
         self._guard = Guard(stop, out / CHECKPOINTS)
         self._state: State | None = None
         self._stopped_early = False
+        self._chooses = settings.keep == "best"
 
     def prepare(
         self,
@@ -150,7 +152,7 @@ class _Run:
                 "best epoch. Label some, or choose a larger validation_fraction."
             )
         self._judged = macro_auroc(labels, np.zeros_like(labels)) is not None
-        if not self._judged:
+        if not self._judged and self._chooses:
             _log.warning(
                 "No finding has both classes among the %d validation films: the best epoch is chosen by "
                 "validation loss, as there is no AUROC.",
@@ -169,7 +171,8 @@ class _Run:
         self._board = TensorBoardLog(self._out / TENSORBOARD, self._guard)
         monitor, mode = self._monitored()
         checkpoints, classifier = self._out / CHECKPOINTS, self._started.classifier
-        self._best = AtomicCheckpoint(checkpoints / BEST, classifier, monitor, mode)
+        kept_by = monitor if self._chooses else None
+        self._best = AtomicCheckpoint(checkpoints / BEST, classifier, kept_by, mode)
         self._last = AtomicCheckpoint(checkpoints / LAST, classifier, None, mode)
         decay = self._settings.averaging
         self._average = WeightAverage(self._started.trainable, decay) if decay else None
@@ -210,7 +213,7 @@ class _Run:
 
     def fitted(self, interrupted: bool) -> Fitted:
         """The account of the run so far."""
-        best = self._best.best if self._judged else None
+        best = self._best.best if self._judged and self._chooses else None
         return Fitted(
             best_weights=self._best.path,
             history=self._history.history,
@@ -259,8 +262,9 @@ class _Run:
             monitor=monitor, mode=mode, patience=settings.early_stopping_patience
         )
         last_phase = [stopping] if stage.end == self._plan.epochs else []
+        steered = [plateau, *last_phase] if self._chooses else []
         written = [self._best, self._last, self._history, self._board, self._bar]
-        judging = [self._scores, plateau, *last_phase, *written]
+        judging = [self._scores, *steered, *written]
         if self._average is not None:
             judging = [self._average, *judging, self._average.trained_again]
         return [self._guard, *judging]

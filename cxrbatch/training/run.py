@@ -245,6 +245,7 @@ class _Training:
             labels_sha256=self._labels_sha256,
             identity=identity,
             split_is_given=split_is_given,
+            epoch_is_fixed=self._request.settings.keep == "last",
         )
 
     def _judge(

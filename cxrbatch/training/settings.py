@@ -60,6 +60,9 @@ class TrainSettings(_Part):
     """Decay a step of the weights' moving average, which is what is judged and kept; 0 for none."""
     weighted_loss: bool = True
     soft_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    keep: Literal["best", "last"] = "best"
+    """The epoch whose weights are the bundle's: the best on validation; or the last, for a recipe whose
+    epochs were fixed beforehand. Then validation changes neither learning rate nor weights."""
     validation_fraction: Fraction = 0.15
     test_fraction: Fraction = 0.15
     reduce_lr_patience: PositiveInt = 3

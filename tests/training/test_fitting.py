@@ -161,6 +161,27 @@ def test_plateaus_cut_the_rate(tmp_path: Path, films: tuple[np.ndarray, np.ndarr
     assert fitted.history.column("learning_rate") == pytest.approx([0.05] * 3 + [0.015] * 2)
 
 
+def test_with_epochs_fixed_beforehand_validation_decides_nothing(
+    tmp_path: Path, films: tuple[np.ndarray, np.ndarray]
+) -> None:
+    """Labels of validation turned upside down: the same weights, and the last."""
+    _, y = films
+    changed = {"keep": "last", "epochs": 5, "early_stopping_patience": 1, "reduce_lr_patience": 1}
+    started = [network(), network()]
+    fitted = [
+        run(tmp_path / str(i), films, labels=labels, started=started[i], averaging=0.0, **changed)
+        for i, labels in enumerate((y, 1.0 - y))
+    ]
+    assert [one.best_epoch for one in fitted] == [one.epochs for one in fitted] == [5, 5]
+    assert [one.best_macro_auroc for one in fitted] == [None, None]
+    assert fitted[0].history.column("learning_rate") == pytest.approx([0.05] * 5)
+    last = [weight.copy() for weight in started[0].classifier.get_weights()]
+    for one, other in zip(started, fitted, strict=True):
+        one.classifier.load_weights(other.best_weights)
+        for kept, wanted in zip(one.classifier.get_weights(), last, strict=True):
+            np.testing.assert_allclose(kept, wanted, atol=1e-6)
+
+
 def test_a_finding_with_one_class_is_left_out(tmp_path: Path, films: tuple[np.ndarray, np.ndarray]) -> None:
     x, y = films
     labels = y.copy()
