@@ -27,6 +27,7 @@ JOINERS = {
 ALONE: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"cli"},
+    "allocator": set(),
     "chatter": set(),
     "workers": set(),
     "csv_cells": set(),
@@ -100,7 +101,7 @@ def may_import(room: str) -> set[str]:
     if room not in ROOMS:
         return {room, "resources", *ALONE.get(room, set())}
     left = set(ROOMS[: ROOMS.index(room) + 1])
-    return (left | {"csv_cells", "resources", "workers"}) - ALSO_FORBIDDEN.get(room, set())
+    return (left | {"allocator", "csv_cells", "resources", "workers"}) - ALSO_FORBIDDEN.get(room, set())
 
 
 def is_wrong(imported: Import) -> bool:

@@ -51,15 +51,21 @@ def bare_onnxruntime(model: keras.Model, shape: tuple[int, ...]) -> Pass | None:
     return lambda film: session.run(None, {name: film})
 
 
-def medians(passes: dict[str, Pass], film: np.ndarray, rounds: int) -> dict[str, float]:
-    """Median seconds of each, run in turn, so that a machine that grows busy slows down all of them."""
+def medians(passes: dict[str, Pass], film: np.ndarray, rounds: int, burst: int = 4) -> dict[str, float]:
+    """Median seconds of each. They take turns, so that a machine that grows busy slows down all of them.
+
+    A turn is `burst` passes and two before them that do not count: ONNX Runtime's threads spin for a while
+    after a pass, and the next in turn would pay for it.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in passes}
     for run in passes.values():
         for _ in range(3):
             run(film)
-    for _ in range(rounds):
+    for _ in range(-(-rounds // burst)):
         for name, run in passes.items():
-            begun = time.perf_counter()
-            run(film)
-            seconds[name].append(time.perf_counter() - begun)
+            for number in range(2 + burst):
+                begun = time.perf_counter()
+                run(film)
+                if number >= 2:
+                    seconds[name].append(time.perf_counter() - begun)
     return {name: float(np.median(values)) for name, values in seconds.items()}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrbatch.allocator import keep_freed_memory
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import FileKind
 from cxrbatch.pipeline.blocks import BlockStore, SharedBlock
@@ -75,7 +76,7 @@ class DecoderPool:
         self._least_size = least_size
         self._blocks = BlockStore()
         self._closing = False
-        self._pool = WorkerPool(workers, initializer=limit_memory, initargs=(ADDRESS_SPACE,))
+        self._pool = WorkerPool(workers, initializer=prepare_memory, initargs=(ADDRESS_SPACE,))
 
     def close(self) -> None:
         """End the workers, whatever they are doing; `decode` ends after the films it has."""
@@ -137,7 +138,9 @@ class DecoderPool:
             return UndecodedFilm(Reason.DECODE_FAILED, f"Unexpected {type(error).__name__} while decoding.")
 
 
-def limit_memory(address_space: int) -> None:
-    """In a worker: what a decoder asks for beyond this many bytes is refused, and the machine lives on."""
+def prepare_memory(address_space: int) -> None:
+    """In a worker: what a decoder asks for beyond this many bytes is refused, and the machine lives on; what
+    one film took is kept for the next."""
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold a patient's film
+    keep_freed_memory()
