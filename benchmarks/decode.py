@@ -27,7 +27,7 @@ from cxrbatch.bundles.bundle import open_bundle
 from cxrbatch.intake.records import FileKind
 from cxrbatch.pipeline.decoder_pool import DecoderPool, Film, FilmFile, LeastSize
 from cxrbatch.pipeline.geometry import enough_pixels
-from cxrbatch.scoring.local_engine import LocalEngine
+from cxrbatch.scoring.local_scorer import LocalScorer
 from cxrbatch.scoring.predictor import load_predictor
 
 LARGE = (4096, 3584)
@@ -73,7 +73,7 @@ def fast_against_full(films: list[Path]) -> list[Figure]:
     predictor = load_predictor(bundle)
     scores = []
     for fast_decode in (False, True):
-        engine = LocalEngine(predictor, bundle.card.input, cores(), fast_decode=fast_decode)
+        engine = LocalScorer(predictor, bundle.card.input, cores(), fast_decode=fast_decode)
         scores.append(np.array([film.probabilities for film in engine.score(as_files(films, LARGE))]))
         engine.close()
     difference = float(np.abs(scores[0] - scores[1]).max())

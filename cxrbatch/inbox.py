@@ -20,6 +20,7 @@ from cxrbatch.ledger.known import KnownStudies
 from cxrbatch.ledger.ledger import Ledger
 from cxrbatch.request import Request, RequestError
 from cxrbatch.stopping import StopRequested
+from cxrbatch.workers import OpenPool
 
 _log = logging.getLogger("cxrbatch")
 
@@ -29,7 +30,7 @@ def take_in(
     request: Request,
     ledger: Ledger,
     bundle_sha256: str,
-    workers: int,
+    open_pool: OpenPool,
     left_out: LeftOut,
     names: Names,
     stop: StopRequested,
@@ -67,7 +68,7 @@ def take_in(
         )
         wanted = [sources[source.path] for source in changed]
         results: list[Candidate | Rejection | Ignored] = []
-        for result in survey([s for s in wanted if s.path not in unopenable], workers):
+        for result in survey([s for s in wanted if s.path not in unopenable], open_pool):
             results.append(result)
             stop.check()
         results += [unopenable[s.path] for s in wanted if s.path in unopenable]

@@ -7,29 +7,25 @@ each step asks the ledger what is still to be done.
 from __future__ import annotations
 
 import errno
-import io
 import logging
 import multiprocessing
-import os
-import platform
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cxrbatch import __version__
 from cxrbatch.bundles.bundle import Bundle, open_bundle
 from cxrbatch.bundles.prevalence import at_prevalence
-from cxrbatch.chatter import imports_kept_quiet
 from cxrbatch.deidentification.labels import pseudonymous_labels
 from cxrbatch.deidentification.names import Names, open_names
 from cxrbatch.deidentification.settings import check_mode
 from cxrbatch.evaluation.labels import Labels
+from cxrbatch.film_check.judgement import Judgement
+from cxrbatch.film_check.of_run import NONE, judge_of_run
 from cxrbatch.inbox import take_in
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import Rejection, SourceFile
@@ -37,22 +33,30 @@ from cxrbatch.intake.studies import percent_encode
 from cxrbatch.intake.walk import walk
 from cxrbatch.ledger import layout, tables
 from cxrbatch.ledger.account import Counts, LeftOut, RunState, account
-from cxrbatch.ledger.atomic import write_atomic
 from cxrbatch.ledger.audit_log import append_event
 from cxrbatch.ledger.ledger import PendingImage
 from cxrbatch.ledger.records import ScoredImage
 from cxrbatch.ledger.run_folder import RunFolder
 from cxrbatch.ledger.run_json import write_run_json
 from cxrbatch.ledger.schema import ledger_faults_told
+from cxrbatch.ledger.shelf import Shelf
 from cxrbatch.ledger.space import require_space
 from cxrbatch.pipeline.decoder_pool import FailedFilm, FilmFile
 from cxrbatch.progress import Progress
-from cxrbatch.radiographs.display import left_out_jpeg
 from cxrbatch.reporting.content import ReportSettings, RunFacts
 from cxrbatch.reporting.night_pages import print_night_pages, worklist_rows
 from cxrbatch.reporting.press import PRELOAD, Press
 from cxrbatch.request import Request, RequestError, Summary, labels_for, reports_for
-from cxrbatch.scoring.engine import Engine, ScoredFilm
+from cxrbatch.scoring.engine import (
+    Engine,
+    EngineLostError,
+    Outcome,
+    ScoredFilm,
+    Scorer,
+    ScoringPlan,
+    Surroundings,
+)
+from cxrbatch.scoring.engines import EngineChoice, open_engine
 from cxrbatch.stopping import StopNow, StopRequested, stop_on_signals
 from cxrbatch.validation.inputs import Model
 from cxrbatch.validation.run import validate_night
@@ -85,12 +89,16 @@ def _score(request: Request, stop: StopRequested) -> Summary:
     request = replace(request, reports=reports_for(request.reports, bundle.card))
     labels = None if request.labels is None else labels_for(request.labels, bundle.card)
     # Workers are forked from a small server process that has already imported what they need.
-    multiprocessing.set_forkserver_preload(["cxrbatch.pipeline.decoding", *PRELOAD])
+    preload = ("cxrbatch.pipeline.decoding", *PRELOAD)
+    multiprocessing.set_forkserver_preload(list(preload))
     names = open_names(request.deidentify, request.out)
     folder = RunFolder(request.out.absolute(), fresh=request.fresh)
     try:
-        with ledger_faults_told(folder.path / layout.LEDGER):
-            night = Night(request, bundle, folder, stop, names)
+        with (
+            ledger_faults_told(folder.path / layout.LEDGER),
+            closing(_open_engine(request, bundle, folder, preload)) as engine,
+        ):
+            night = Night(request, bundle, folder, engine, stop, names)
             summary = night.run(found)
             if labels is not None and night.is_finished:
                 night.validate(labels)
@@ -102,23 +110,36 @@ def _score(request: Request, stop: StopRequested) -> Summary:
             names.close()
 
 
+def _open_engine(request: Request, bundle: Bundle, folder: RunFolder, preload: tuple[str, ...]) -> Engine:
+    choice = EngineChoice(request.engine, request.workers, request.ray_address, request.cpus_per_scorer)
+    return open_engine(choice, Surroundings(folder.path, request.inputs, bundle, request.model, preload))
+
+
 class Night:
     """The run itself. One instance, one `run`."""
 
     def __init__(
-        self, request: Request, bundle: Bundle, folder: RunFolder, stop: StopRequested, names: Names
+        self,
+        request: Request,
+        bundle: Bundle,
+        folder: RunFolder,
+        engine: Engine,
+        stop: StopRequested,
+        names: Names,
     ) -> None:
         self._request = request
         self._names = names
         self._bundle = bundle
         self._folder = folder
         self._ledger = folder.ledger
+        self._engine = engine
+        self._shelf = Shelf(folder.path)
         self._stop = stop
         self._left_out = LeftOut()
         self._seconds: dict[str, float] = {}
-        self._workers = request.workers or len(os.sched_getaffinity(0))
         self._facts = RunFacts(folder.run_id, folder.started, __version__, bundle.sha256, bundle.card)
         check_mode(folder, names)
+        self._film_judge = judge_of_run(bundle, self._ledger.fact("settings"), request.reject_unusual)
         folder.settle("settings", self._settings())
         # For rendering again one day, when the bundle may be gone.
         self._ledger.record_fact("card", bundle.card.model_dump(mode="json"))
@@ -142,6 +163,10 @@ class Night:
                     self._score(press)
                 self._report(press)
                 self._commit()
+            except EngineLostError:
+                self._ledger.rollback()
+                if not self._stop:  # a service manager stops an engine's processes together with this one
+                    raise
             except BaseException:
                 self._ledger.rollback()
                 raise
@@ -160,7 +185,7 @@ class Night:
             self._request,
             self._ledger,
             self._bundle.sha256,
-            self._workers,
+            self._engine.pool,
             self._left_out,
             self._names,
             self._stop,
@@ -185,32 +210,40 @@ class Night:
         left = self._ledger.file_states()["pending"]
         if not left:
             return
-        engine = self._start_engine()
+        scorer = self._start_scorer()
+        in_hand: dict[int, PendingImage] = {}
         try:
             with Progress("Scoring", left, "image") as progress:
-                for page in self._ledger.pending_pages():
-                    images = {image.ordinal: image for image in page}
-                    for outcome in () if self._stop else engine.score(map(self._film, page)):
-                        image = images[outcome.file.ordinal]
-                        self._record(image, outcome)
-                        progress.step()
-                        self._commit_and_print(image.study_key, press)
-                        if self._stop:
-                            return
+                for outcome in () if self._stop else scorer.score(self._films(in_hand)):
+                    image = in_hand.pop(outcome.file.ordinal)
+                    self._record(image, outcome)
+                    progress.step(status=self._engine.status)
+                    self._commit_and_print(image.study_key, press)
+                    if self._stop:
+                        return
         finally:
-            engine.close()
+            scorer.close()
+
+    def _films(self, in_hand: dict[int, PendingImage]) -> Iterator[FilmFile]:
+        """What is still to be scored, in order; each image is put into `in_hand` as it is asked for."""
+        for page in self._ledger.pending_pages():
+            for image in page:
+                in_hand[image.ordinal] = image
+                yield self._film(image)
 
     def _film(self, image: PendingImage) -> FilmFile:
         header = image.header
-        path = self._names.real_path(image.path)
-        return FilmFile(image.ordinal, path, header.kind, header.rows, header.columns)
+        return FilmFile(
+            image.ordinal,
+            self._names.real_path(image.path),
+            header.kind,
+            header.rows,
+            header.columns,
+            layout.shelf_mark(image.study_key, layout.image_key(image.path)),
+            hidden=header.may_be_burned_in and self._names.leaves_out_burned_in,
+        )
 
-    def _start_engine(self) -> Engine:
-        # Imported here: TensorFlow takes seconds, and a run with nothing to score does not need it.
-        with imports_kept_quiet():
-            from cxrbatch.scoring.local_engine import LocalEngine
-            from cxrbatch.scoring.predictor import load_predictor
-
+    def _start_scorer(self) -> Scorer:
         request = self._request
         begun = self._ledger.fact("arithmetic")
         if isinstance(begun, dict):  # a resumed run computes as it began, unless it is told otherwise
@@ -218,32 +251,36 @@ class Night:
             batch_size = request.batch_size or begun["batch_size"]
         else:
             threads, batch_size = request.threads, request.batch_size
+        plan = ScoringPlan(
+            bundle=self._bundle,
+            model=request.model,
+            keep=self._shelf,
+            runtime=request.runtime,
+            batch_size=batch_size,
+            threads=threads,
+            mixed_precision=request.mixed_precision,
+            decode_timeout=request.decode_timeout,
+            fast_decode=request.fast_decode,
+        )
         try:
-            predictor = load_predictor(
-                self._bundle, request.runtime, batch_size, threads, request.mixed_precision
-            )
+            scorer = self._engine.scorer(plan)
         except ValueError as error:
             raise RequestError(str(error)) from error
-        self._folder.settle(
-            "arithmetic",
-            {
-                "runtime": predictor.runtime_version,
-                "threads": predictor.threads,
-                "batch_size": predictor.batch_size,
-                "precision": predictor.precision,
-                "machine": platform.machine(),
-            },
-        )
-        return LocalEngine(
-            predictor, self._bundle.card.input, self._workers, request.decode_timeout, request.fast_decode
-        )
+        try:
+            self._folder.settle("arithmetic", scorer.arithmetic)
+        except BaseException:
+            scorer.close()
+            raise
+        return scorer
 
-    def _record(self, image: PendingImage, outcome: ScoredFilm | FailedFilm) -> None:
-        """Files first, then the ledger: what it says is done lies on disk."""
+    def _record(self, image: PendingImage, outcome: Outcome) -> None:
+        """The engine has put files on disk; what is not scored after all is taken away before the ledger
+        says so."""
         names = self._names
         found = outcome.failure if isinstance(outcome, FailedFilm) else outcome.decoded
         if found.source is not None and names.source(found.source) != image.source:
             # What its header said may no longer hold. An unreadable file is looked at again on every start.
+            self._shelf.clear(outcome.file.shelf_mark)
             detail = "The file changed while the run was going on: start the same command again to score it."
             self._ledger.record_rejection(image.path, Reason.UNREADABLE, detail, "")
             return
@@ -257,12 +294,17 @@ class Night:
         uid = image.header.image_uid
         twin = self._ledger.twin(image.path, image.study_key, uid, pixel_sha256) if uid else None
         if twin is not None:
+            self._shelf.clear(outcome.file.shelf_mark)
             detail = f"The same image as {percent_encode(twin)}, which was scored."
             self._ledger.record_rejection(image.path, Reason.DUPLICATE, detail, file_sha256)
             return
+        judged = self._judged(outcome)
+        if judged.rejection:
+            self._shelf.clear(outcome.file.shelf_mark)
+            self._ledger.record_rejection(image.path, Reason.LOOKS_WRONG, judged.rejection, file_sha256)
+            return
         rows, columns = decoded.full_size or (decoded.rows, decoded.columns)
         key = layout.image_key(image.path)
-        (self._folder.path / layout.STORE / image.study_key).mkdir(parents=True, exist_ok=True)
         scored = ScoredImage(
             path=image.path,
             study_key=image.study_key,
@@ -272,17 +314,17 @@ class Night:
             columns=columns,
             probabilities=tuple(outcome.probabilities.tolist()),
             display_file=layout.display_file(image.study_key, key),
-            maps_file=None if outcome.maps is None else layout.maps_file(image.study_key, key),
-            notes=(*image.header.notes, *map(names.sentence, decoded.notes)),
+            maps_file=layout.maps_file(image.study_key, key) if outcome.has_maps else None,
+            atypicality=None if outcome.look is None else outcome.look.atypicality,
+            notes=(*judged.notes, *image.header.notes, *map(names.sentence, decoded.notes)),
+            wrong=None if outcome.look is None else outcome.look.wrong,
         )
-        hidden = image.header.may_be_burned_in and names.leaves_out_burned_in
-        picture = left_out_jpeg(rows, columns) if hidden else decoded.display_jpeg
-        write_atomic(self._folder.path / scored.display_file, picture)
-        if scored.maps_file is not None and outcome.maps is not None:
-            buffer = io.BytesIO()
-            np.save(buffer, outcome.maps, allow_pickle=False)
-            write_atomic(self._folder.path / scored.maps_file, buffer.getvalue())
         self._ledger.record_score(scored, pixel_sha256, file_sha256)
+
+    def _judged(self, outcome: ScoredFilm) -> Judgement:
+        """Whether the film looks like one, and what is to be said of that."""
+        judge = self._film_judge
+        return Judgement() if judge is None else judge(outcome.look, outcome.decoded.notes)
 
     # -- reports
 
@@ -290,7 +332,7 @@ class Night:
         settings = self._request.reports
         if not (settings.html or settings.pdf):
             return None
-        press = Press(self._folder.path, self._facts, settings, self._workers)
+        press = Press(self._folder.path, self._facts, settings, self._engine.pool)
         for key in self._ledger.unreported():
             press.submit(self._ledger.study(key))
         return press
@@ -318,7 +360,7 @@ class Night:
             while press.unfinished and not self._stop:
                 for key, problem in press.finished(wait=True):
                     self._ledger.record_report(key, self._names.sentence(problem))
-                    progress.step()
+                    progress.step(status=self._engine.status)
                 self._commit_if_due()
 
     # -- what the whole night says
@@ -418,6 +460,7 @@ class Night:
             "report_findings": reports.findings,
             "acute": list(reports.acute),
             **({"fast_decode": True} if request.fast_decode else {}),
+            **({} if self._film_judge is None else self._film_judge.settings()),
             **({"prevalence": request.prevalence} if request.prevalence else {}),
             **self._names.settings(),
         }
@@ -425,7 +468,9 @@ class Night:
     def _account(self, state: RunState) -> dict[str, Any]:
         """The content of run.json."""
         counts = Counts.of(self._ledger, self._left_out)
-        return account(self._folder, state, self._bundle.card, self._bundle.sha256, counts, self._seconds)
+        about = account(self._folder, state, self._bundle.card, self._bundle.sha256, counts, self._seconds)
+        unchecked = {"film_check": NONE} if self._film_judge is None else {}
+        return {**about, **unchecked, "engine": self._engine.account()}
 
     def _note(self, event: str, **facts: Any) -> str:
         """A line in audit.jsonl, and its digest."""

@@ -35,6 +35,9 @@ class Request:
     batch_size: int | None = None
     threads: int | None = None
     workers: int | None = None
+    engine: Literal["local", "ray"] = "local"
+    ray_address: str | None = None
+    cpus_per_scorer: int | None = None
     mixed_precision: bool = False
     group_by: Literal["study", "folder"] = "study"
     settle: float = 0.0
@@ -43,6 +46,8 @@ class Request:
     retry_failed: bool = False
     decode_timeout: float = DECODE_TIMEOUT
     fast_decode: bool = False
+    reject_unusual: bool = False
+    """Leave films out that are clearly inverted, turned, blank or no chest films, instead of marking them."""
     prevalence: dict[str, float] = field(default_factory=dict)
     """Finding to its prevalence among the films of the night, for calibrated values."""
     limit: int | None = None

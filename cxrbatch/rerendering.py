@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from functools import partial
 from pathlib import Path
 
 from cxrbatch import __version__
@@ -21,6 +22,7 @@ from cxrbatch.reporting.night_pages import worklist_rows, write_night_pages
 from cxrbatch.reporting.press import PRELOAD, Press
 from cxrbatch.request import Summary, reports_for
 from cxrbatch.stopping import StopRequested, stop_on_signals
+from cxrbatch.workers import WorkerPool
 
 
 def report(run: Path, settings: ReportSettings, workers: int | None = None) -> Summary:
@@ -67,7 +69,7 @@ def _print_all(
     folder: RunFolder, facts: RunFacts, settings: ReportSettings, workers: int, stop: StopRequested
 ) -> None:
     is_hidden = is_deidentified(folder.ledger)
-    press = Press(folder.path, facts, settings, workers)
+    press = Press(folder.path, facts, settings, partial(WorkerPool, workers))
     try:
         for study, _ in folder.ledger.studies():
             press.submit(study)

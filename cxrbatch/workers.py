@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 START_SECONDS = 120.0
 """Seconds within which a new worker must have taken its first task in hand."""
@@ -42,6 +42,24 @@ class WorkerDiedError(Exception):
     def __init__(self, exitcode: int | None) -> None:
         super().__init__(exitcode)
         self.exitcode = exitcode
+
+
+class Executor(Protocol):
+    """What carries out tasks: a `WorkerPool`, or whatever does the same on other machines."""
+
+    def submit(self, function: Callable[..., Any], *arguments: Any, timeout: float) -> Future:
+        """See `WorkerPool.submit`."""
+
+    def close(self) -> None:
+        """See `WorkerPool.close`."""
+
+
+class OpenPool(Protocol):
+    """Makes an executor whose workers are set up by `initializer` and replaced after `max_tasks`."""
+
+    def __call__(
+        self, *, initializer: Callable[..., object] | None = None, max_tasks: int | None = None
+    ) -> Executor: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ PACKAGE = Path(cxrbatch.__file__).parent
 ROOMS = ("intake", "radiographs", "pipeline", "bundles", "scoring", "ledger", "reporting")
 # These join rooms, so nobody but they themselves may import them.
 JOINERS = {
-    "cli", "comparison", "config", "deidentification", "doctor", "inbox", "night", "request", "rerendering",
+    "cli", "comparison", "config", "deidentification", "doctor", "film_check", "inbox",
+    "localisation", "night", "request", "rerendering",
     "training", "validation",
 }  # fmt: skip
 # These stand alone, but for what is named.
@@ -101,7 +102,9 @@ def may_import(room: str) -> set[str]:
     if room not in ROOMS:
         return {room, "resources", *ALONE.get(room, set())}
     left = set(ROOMS[: ROOMS.index(room) + 1])
-    return (left | {"allocator", "csv_cells", "resources", "workers"}) - ALSO_FORBIDDEN.get(room, set())
+    return (left | {"allocator", "chatter", "csv_cells", "resources", "workers"}) - ALSO_FORBIDDEN.get(
+        room, set()
+    )
 
 
 def is_wrong(imported: Import) -> bool:

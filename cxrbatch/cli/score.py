@@ -50,7 +50,15 @@ def score(
         int | None, typer.Option(min=1, help="Processes that decode, and as many that print reports.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of the model.")] = None,
-    engine: Annotated[EngineName, typer.Option(help="Only 'local' in this version.")] = EngineName.LOCAL,
+    engine: Annotated[
+        EngineName, typer.Option(help="local: this machine; ray: a Ray cluster (docs/scale.md).")
+    ] = EngineName.LOCAL,
+    ray_address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Join this cluster ('auto': of this machine).")
+    ] = None,
+    cpus_per_scorer: Annotated[
+        int | None, typer.Option(min=1, help="Processors of each model on a Ray cluster (at most 4).")
+    ] = None,
     runtime: Annotated[Runtime | None, typer.Option(help="auto: Keras on a GPU, OpenVINO on a CPU.")] = None,
     mixed_precision: Annotated[
         bool | None, typer.Option("--mixed-precision", help="16-bit arithmetic (Keras).")
@@ -92,19 +100,19 @@ def score(
         bool,
         typer.Option("--fast-decode", help="Decode large JPEG 2000 films at half size where that is enough."),
     ] = False,
-    reject_unusual: Annotated[bool, typer.Option(hidden=True)] = False,
+    reject_unusual: Annotated[
+        bool | None,
+        typer.Option("--reject-unusual", help="Leave out what is clearly turned, inverted or no chest."),
+    ] = None,
 ) -> None:
     """Score every frontal chest radiograph below INPUT; write tables, reports and a worklist to RUN.
 
     Exit status: 0 finished, 3 finished but some inputs or reports failed, 1 nothing readable or could not
     finish, 2 wrong usage, 4 another run holds the folder, 130/143 stopped (start again to go on).
     """
-    for wanted, option in (
-        (engine is EngineName.RAY, "--engine ray"),
-        (reject_unusual, "--reject-unusual"),
-    ):
-        if wanted:
-            leave(Exit.WRONG_USAGE, f"{option} is not available in this version; leave it out.")
+    for given, option in ((ray_address, "--ray-address"), (cpus_per_scorer, "--cpus-per-scorer")):
+        if given is not None and engine is not EngineName.RAY:
+            leave(Exit.WRONG_USAGE, f"{option} is for --engine ray: add that, or leave it out.")
 
     from cxrbatch import night
     from cxrbatch.bundles.errors import BundleError
@@ -118,6 +126,7 @@ def score(
     from cxrbatch.ledger.schema import LedgerError
     from cxrbatch.ledger.space import NoSpaceError
     from cxrbatch.request import Deidentify, Request, RequestError
+    from cxrbatch.scoring.engine import EngineLostError, EngineUnavailableError
 
     if allow_burned_in and not deidentify:
         leave(Exit.WRONG_USAGE, "--allow-burned-in is for --deidentify: without it every film is shown.")
@@ -135,6 +144,9 @@ def score(
             batch_size=batch_size or site.score.batch_size,
             threads=threads or site.score.threads,
             workers=workers or site.score.workers,
+            engine=engine.value,
+            ray_address=ray_address,
+            cpus_per_scorer=cpus_per_scorer,
             mixed_precision=site.score.mixed_precision if mixed_precision is None else mixed_precision,
             group_by=group_by.value if group_by else site.score.group_by,
             settle=site.score.settle if settle is None else settle,
@@ -144,6 +156,7 @@ def score(
             decode_timeout=decode_timeout or site.score.decode_timeout,
             prevalence=site.score.prevalence if prevalence is None else _prevalences(prevalence),
             fast_decode=fast_decode,
+            reject_unusual=site.score.reject_unusual if reject_unusual is None else reject_unusual,
             limit=limit,
             fresh=fresh,
             deidentify=Deidentify(ours.key_file, ours.crosswalk, allow_burned_in) if deidentify else None,
@@ -156,11 +169,11 @@ def score(
         leave(Exit.WRONG_USAGE, f"{where}: {withheld(error.problem)}")
     except InputNotFoundError as error:
         leave(Exit.WRONG_USAGE, "An input does not exist: check their names." if deidentify else error)
-    except (ConfigError, BundleError, RunFolderError, RequestError) as error:
+    except (ConfigError, BundleError, RunFolderError, RequestError, EngineUnavailableError) as error:
         leave(Exit.WRONG_USAGE, error)
     except FolderHeldError as error:
         leave(Exit.FOLDER_HELD, error)
-    except (LedgerError, NoSpaceError) as error:
+    except (LedgerError, NoSpaceError, EngineLostError) as error:
         leave(Exit.COULD_NOT_FINISH, error)
     except OSError as error:
         where = f" ({shown})" if (shown := own_path(error, out)) else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from cxrbatch.intake.inspect import inspect
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import Candidate, Ignored, Rejection, SourceFile
-from cxrbatch.workers import WorkerDiedError, WorkerPool
+from cxrbatch.workers import Executor, OpenPool, WorkerDiedError
 
 FEW = 200
 """Below this number starting processes takes longer than it saves."""
@@ -17,13 +17,13 @@ HEADER_TIMEOUT = 60.0
 """Seconds after which reading one header counts as hanging, on a share that does not answer, say."""
 
 
-def survey(sources: Sequence[SourceFile], workers: int) -> Iterator[Candidate | Rejection | Ignored]:
+def survey(sources: Sequence[SourceFile], open_pool: OpenPool) -> Iterator[Candidate | Rejection | Ignored]:
     """What each file is, in the order given. Only headers are read."""
-    if workers == 1 or len(sources) < FEW:
+    if len(sources) < FEW:
         yield from map(inspect, sources)
         return
     chunks = [sources[start : start + CHUNK] for start in range(0, len(sources), CHUNK)]
-    pool = WorkerPool(workers)
+    pool = open_pool()
     try:
         futures = [pool.submit(_inspect_all, chunk, timeout=HEADER_TIMEOUT * len(chunk)) for chunk in chunks]
         for chunk, future in zip(chunks, futures, strict=True):
@@ -40,7 +40,7 @@ def _inspect_all(sources: Sequence[SourceFile]) -> list[Candidate | Rejection | 
     return [inspect(source) for source in sources]
 
 
-def _alone(source: SourceFile, pool: WorkerPool) -> Candidate | Rejection | Ignored:
+def _alone(source: SourceFile, pool: Executor) -> Candidate | Rejection | Ignored:
     """One of the files of a chunk of which one is poison."""
     try:
         (result,) = pool.submit(_inspect_all, [source], timeout=HEADER_TIMEOUT).result()

@@ -22,11 +22,16 @@ def image_key(path: str) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
 
 
+def shelf_mark(study_key: str, image: str) -> str:
+    """Where what is kept of an image lies, less the suffix."""
+    return f"{STORE}/{study_key}/{image}"
+
+
 def display_file(study_key: str, image: str) -> str:
     """The display picture: 8-bit grey JPEG."""
-    return f"{STORE}/{study_key}/{image}.jpg"
+    return f"{shelf_mark(study_key, image)}.jpg"
 
 
 def maps_file(study_key: str, image: str) -> str:
     """The heat maps: float16 (grid rows, grid columns, findings)."""
-    return f"{STORE}/{study_key}/{image}.npy"
+    return f"{shelf_mark(study_key, image)}.npy"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import threading
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,10 +53,11 @@ def write_film(address: str, pixels: NDArray[np.uint16]) -> None:
 
 
 class BlockStore:
-    """Blocks that go round: handed out for a film, taken back when it has been copied out."""
+    """Blocks that go round: handed out for a film, taken back when it has been copied out. For any thread."""
 
     def __init__(self) -> None:
         self._free: list[SharedBlock] = []
+        self._lock = threading.Lock()
 
     def take(self, nbytes: int) -> SharedBlock:
         """A block of at least `nbytes`.
@@ -63,11 +65,12 @@ class BlockStore:
         Raises:
             OSError: there is not that much memory.
         """
-        for position, block in enumerate(self._free):
-            if block.capacity >= nbytes:
-                return self._free.pop(position)
-        if self._free:  # too small for today's films: give way to a larger one
-            self._free.pop().close()
+        with self._lock:
+            for position, block in enumerate(self._free):
+                if block.capacity >= nbytes:
+                    return self._free.pop(position)
+            if self._free:  # too small for today's films: give way to a larger one
+                self._free.pop().close()
         return SharedBlock(max(nbytes, mmap.PAGESIZE))
 
     def give_back(self, block: SharedBlock) -> None:

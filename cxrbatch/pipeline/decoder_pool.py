@@ -38,13 +38,19 @@ LeastSize = Callable[[int, int], tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class FilmFile:
-    """A file to decode; `rows` and `columns` are those of its header. `ordinal` numbers it in the run."""
+    """A file to decode; `rows` and `columns` are those of its header. `ordinal` numbers it in the run.
+
+    `shelf_mark` is where in the run folder what is kept of it goes, less the suffix; with `hidden` its
+    picture is not kept.
+    """
 
     ordinal: int
     path: str
     kind: FileKind
     rows: int
     columns: int
+    shelf_mark: str = ""
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)

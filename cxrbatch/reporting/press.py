@@ -14,7 +14,7 @@ from cxrbatch.ledger.layout import REPORTS
 from cxrbatch.ledger.records import StudyRecord
 from cxrbatch.reporting.content import ReportSettings, RunFacts
 from cxrbatch.reporting.study_report import render_study
-from cxrbatch.workers import WorkerDiedError, WorkerPool
+from cxrbatch.workers import OpenPool, WorkerDiedError
 
 PRELOAD = ["cxrbatch.reporting.study_report", "cxrbatch.reporting.pdf"]
 """Modules for `multiprocessing.set_forkserver_preload`: imported once instead of in every worker."""
@@ -28,11 +28,11 @@ REPORT_TIMEOUT = 180.0
 class Press:
     """Prints study reports beside whatever else the run does. One that fails costs only itself."""
 
-    def __init__(self, run: Path, facts: RunFacts, settings: ReportSettings, workers: int) -> None:
+    def __init__(self, run: Path, facts: RunFacts, settings: ReportSettings, open_pool: OpenPool) -> None:
         self._fixed = (run, facts, settings)
         self._finished: SimpleQueue[tuple[str, BaseException | None]] = SimpleQueue()
         self._unfinished: set[str] = set()
-        self._pool = WorkerPool(workers, initializer=collect_seldom, max_tasks=REPORTS_PER_PROCESS)
+        self._pool = open_pool(initializer=collect_seldom, max_tasks=REPORTS_PER_PROCESS)
 
     def submit(self, study: StudyRecord) -> None:
         """Queue a study. What it replaces of an older report stays until the new is there."""

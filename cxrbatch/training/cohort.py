@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from cxrbatch.training.records import NO_SIDE, Account, Cohort, TrainingError
 from cxrbatch.training.selection import without_copies
 from cxrbatch.training.soft_targets import read_soft_targets
 from cxrbatch.training.splits import given_split, group_patients
+from cxrbatch.workers import WorkerPool
 
 
 def read_cohort(
@@ -138,7 +140,7 @@ def _screened(
             sources.append(entry)
     candidates = []
     with Progress("Reading headers", len(sources), "file") as progress:
-        for result in survey(sources, workers):
+        for result in survey(sources, partial(WorkerPool, workers)):
             progress.step()
             if isinstance(result, Candidate):
                 candidates.append(result)

@@ -69,10 +69,10 @@ def score_films(
         BrokenOffError: not one of the films could be scored.
         BundleError: the bundle misses its golden output on this machine.
     """
-    from cxrbatch.scoring.local_engine import LocalEngine
+    from cxrbatch.scoring.local_scorer import LocalScorer
     from cxrbatch.scoring.predictor import load_predictor
 
-    engine = LocalEngine(load_predictor(bundle), bundle.card.input, workers)
+    engine = LocalScorer(load_predictor(bundle), bundle.card.input, workers)
     found, failed = [], []
     try:
         for outcome in engine.score([cohort.films[row] for row in rows]):

@@ -36,10 +36,11 @@ from cxrbatch.ledger.atomic import TEMPORARY_MARK
 from cxrbatch.ledger.lease import LEASE
 from cxrbatch.pipeline import decoder_pool
 from cxrbatch.pipeline.decoder_pool import DecoderPool, FailedFilm, FilmFile
-from cxrbatch.reporting import audit, press
+from cxrbatch.reporting import audit
 from cxrbatch.reporting.content import ReportSettings
 from cxrbatch.request import Request, Summary
-from cxrbatch.scoring.engine import ScoredFilm
+from cxrbatch.scoring import local_engine
+from cxrbatch.scoring.engine import Keep, ScoredFilm
 
 TABLES = ("scores.csv", "calibrated.csv", "studies.csv", "rejected.csv")
 
@@ -64,11 +65,14 @@ class InlinePool:
         pass
 
 
-class DigestEngine:
+class DigestScorer:
     """Decodes as ever; the probabilities follow from the film's pixels alone, as a network's do."""
 
-    def __init__(self, findings: int) -> None:
+    arithmetic: dict[str, Any] = {}  # noqa: RUF012 (a protocol's field)
+
+    def __init__(self, findings: int, keep: Keep) -> None:
         self._findings = findings
+        self._keep = keep
         self._decoders = DecoderPool(1)
 
     def score(self, films: Iterable[FilmFile]) -> Iterator[ScoredFilm | FailedFilm]:
@@ -79,7 +83,7 @@ class DigestEngine:
             random = np.random.default_rng(int(film.decoded.pixel_sha256[:15], 16))
             probabilities = random.random(self._findings, np.float32)
             maps = random.random((4, 4, self._findings), np.float32).astype(np.float16)
-            yield ScoredFilm(film.file, film.decoded, probabilities, maps)
+            yield self._keep(ScoredFilm(film.file, film.decoded, probabilities, maps))
 
     def close(self) -> None:
         self._decoders.close()
@@ -91,8 +95,8 @@ class UnflushedConnection(sqlite3.Connection):
 
 
 def stand_in() -> None:
-    decoder_pool.WorkerPool = press.WorkerPool = night.WorkerPool = InlinePool  # type: ignore[misc]
-    night.Night._start_engine = lambda self: DigestEngine(len(self._bundle.card.findings))  # type: ignore
+    decoder_pool.WorkerPool = local_engine.WorkerPool = night.WorkerPool = InlinePool  # type: ignore[misc]
+    local_engine.LocalEngine.scorer = lambda _, p: DigestScorer(len(p.bundle.card.findings), p.keep)  # type: ignore
     ledger_module.COMMIT_SECONDS = 0.0  # a commit after every film, and so a fault point
     audit._pictures = lambda *_: {"distributions.png": b"a plot"}
     import cxrbatch.reporting.pdf as pdf

@@ -23,6 +23,7 @@ from typer.testing import CliRunner, Result
 from cxrbatch import night
 from cxrbatch.cli.app import app
 from cxrbatch.ledger import ledger as ledger_module
+from cxrbatch.ledger import shelf
 from cxrbatch.ledger.atomic import TEMPORARY_MARK
 from cxrbatch.ledger.lease import LEASE
 from cxrbatch.pipeline.decoding import decode_film
@@ -134,7 +135,7 @@ def test_ledger_that_cannot_be_written_is_one_line(
 
 def test_share_that_fails_while_writing_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inbox, run = _films(tmp_path / "inbox", 3), tmp_path / "run"
-    real, calls = night.write_atomic, []
+    real, calls = shelf.write_atomic, []
 
     def hiccup(path: Path, data: bytes) -> None:
         calls.append(path)
@@ -142,7 +143,7 @@ def test_share_that_fails_while_writing_is_one_line(tmp_path: Path, monkeypatch:
             raise OSError(errno.EIO, "Input/output error", str(path))
         real(path, data)
 
-    monkeypatch.setattr(night, "write_atomic", hiccup)
+    monkeypatch.setattr(shelf, "write_atomic", hiccup)
     _fails_with(_run(inbox, run), 1, "Input/output error", "same command again")
     assert json.loads((run / "run.json").read_text())["state"] == "running"
     monkeypatch.undo()
@@ -152,14 +153,14 @@ def test_share_that_fails_while_writing_is_one_line(tmp_path: Path, monkeypatch:
 
 def test_films_that_vanish_or_change_midway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inbox, run = _films(tmp_path / "inbox", 4), tmp_path / "run"
-    start = night.Night._start_engine
+    start = night.Night._start_scorer
 
     def meanwhile(self: night.Night) -> object:
         (inbox / "000.png").unlink()
         Image.fromarray(np.full((80, 90), 7, np.uint8)).save(inbox / "001.png")
         return start(self)
 
-    monkeypatch.setattr(night.Night, "_start_engine", meanwhile)
+    monkeypatch.setattr(night.Night, "_start_scorer", meanwhile)
     assert _score(inbox, run).exit_code == 3
     rejected = {Path(row["path"]).name: row for row in _rows(run / "rejected.csv")}
     assert {name: row["reason"] for name, row in rejected.items()} == {
