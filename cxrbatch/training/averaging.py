@@ -38,15 +38,21 @@ class WeightAverage(keras.callbacks.Callback):
     epoch's end the averages take the weights' place, for the callbacks between this one and `trained_again`,
     which must come after all that judge or keep weights, and before the backup.
 
+    With `start_share` s what takes the weights' place is s start + (1 - s) average, the start being the
+    network's weights when this is made: halfway between them a network does better than at either end, if
+    little data moved it from a good start (WiSE-FT: Wortsman et al., arXiv:2109.01903).
+
     It runs between two steps, on the device, in one graph: nothing waits for it.
     """
 
     async_safe = True
     name = "averaging"
 
-    def __init__(self, network: keras.Model, decay: float) -> None:
+    def __init__(self, network: keras.Model, decay: float, start_share: float = 0.0) -> None:
         super().__init__()
         self.steps = 0
+        self._start_share = start_share
+        self._start = [_value(variable) for variable in network.variables] if start_share else []
         self.trained_again = _TrainedAgain(self)
         self._network, self._decay = network, decay
         self._averages: dict[int, keras.Variable] = {}
@@ -79,7 +85,7 @@ class WeightAverage(keras.callbacks.Callback):
         """Average the last step; from here to `trained_again` the network has the averages as weights."""
         self._average()
         self._trained = {place: _value(self._network.variables[place]) for place in self._averages}
-        self._assign(self.arrays())
+        self._assign({place: self._towards_start(place, mean) for place, mean in self.arrays().items()})
 
     def go_on(self) -> None:
         """Put the trained weights back."""
@@ -114,6 +120,11 @@ class WeightAverage(keras.callbacks.Callback):
         with self._network.distribute_strategy.scope():
             self._update(tf.constant(1.0 - decay_after(self.steps, self._decay), tf.float32))
         self.steps += 1
+
+    def _towards_start(self, place: int, average: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not self._start_share:
+            return average
+        return self._start_share * self._start[place] + (1.0 - self._start_share) * average
 
     def _assign(self, arrays: Mapping[int, NDArray[np.float32]]) -> None:
         for place, array in arrays.items():

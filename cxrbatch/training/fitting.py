@@ -174,8 +174,9 @@ class _Run:
         kept_by = monitor if self._chooses else None
         self._best = AtomicCheckpoint(checkpoints / BEST, classifier, kept_by, mode)
         self._last = AtomicCheckpoint(checkpoints / LAST, classifier, None, mode)
-        decay = self._settings.averaging
-        self._average = WeightAverage(self._started.trainable, decay) if decay else None
+        decay, share = self._settings.averaging, self._settings.start_share
+        is_asked = decay > 0.0 or share > 0.0
+        self._average = WeightAverage(self._started.trainable, decay, share) if is_asked else None
         self._restore()
         if self._state is None:
             inputs = next(iter(stream(0).take(1)))[0]

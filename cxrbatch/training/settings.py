@@ -60,6 +60,8 @@ class TrainSettings(_Part):
     """Decay a step of the weights' moving average, which is what is judged and kept; 0 for none."""
     weighted_loss: bool = True
     soft_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    start_share: Fraction = 0.0
+    """Share of the start's weights in what is judged and kept, beside that average."""
     keep: Literal["best", "last"] = "best"
     """The epoch whose weights are the bundle's: the best on validation; or the last, for a recipe whose
     epochs were fixed beforehand. Then validation changes neither learning rate nor weights."""

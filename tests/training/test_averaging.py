@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import log_loss, roc_auc_score
 
+from cxrbatch.stopping import StopNow
 from cxrbatch.training import fitting, guard
 from cxrbatch.training.averaging import decay_after
 from cxrbatch.training.network import StartedNetwork, trainable_form
@@ -38,7 +39,9 @@ def films() -> tuple[np.ndarray, np.ndarray]:
     return x, (x.mean((1, 2)) + random.normal(0, 0.1, (COUNT, 3)) > 0).astype(np.float32)
 
 
-def run(out: Path, averaging: float, started: StartedNetwork) -> fitting.Fitted:
+def run(
+    out: Path, averaging: float, started: StartedNetwork, start_share: float = 0.0, **changed: Any
+) -> fitting.Fitted:
     x, y = films()
     settings = TrainSettings(
         epochs=5,
@@ -49,10 +52,12 @@ def run(out: Path, averaging: float, started: StartedNetwork) -> fitting.Fitted:
         # The first convolution never learns, the second from the third epoch on.
         unfreeze=0.5,
         averaging=averaging,
+        start_share=start_share,
+        **changed,
     )
     return fitting.fit(
         started,
-        lambda _: tf.data.Dataset.from_tensor_slices((x, y)).repeat().batch(BATCH),
+        lambda epoch: tf.data.Dataset.from_tensor_slices((x, y)).repeat().batch(BATCH).skip(epoch * STEPS),
         STEPS,
         tf.data.Dataset.from_tensor_slices(x).batch(7),
         y,
@@ -130,6 +135,32 @@ def test_checkpoints_are_the_average_of_all_steps(tmp_path: Path, after_each_ste
         )
         area = np.mean([roc_auc_score(y[:, j], scores[:, j]) for j in range(3)])
         assert fitted.history.column("val_macro_auroc")[row] == pytest.approx(area, abs=1e-6)
+
+
+@pytest.mark.parametrize("decay", [DECAY, 0.0])
+def test_a_share_of_the_start_is_kept(tmp_path: Path, after_each_step: list[Weights], decay: float) -> None:
+    run(tmp_path, decay, network(), start_share=0.25)
+    average = averages(after_each_step, decay)[-1]
+    pairs = zip(after_each_step[0], average, strict=True)
+    require_close(kept(tmp_path / "checkpoints/last.weights.h5"), [0.25 * a + 0.75 * b for a, b in pairs])
+
+
+def test_a_resumed_run_has_the_same_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped before its fourth epoch, and begun again from a network as it was at first."""
+    begin = guard.Guard.on_epoch_begin
+
+    def stopped(self: guard.Guard, epoch: int, logs: Any = None) -> None:
+        if epoch == 3:
+            raise StopNow
+        begin(self, epoch, logs)
+
+    run(tmp_path / "whole", DECAY, network(), start_share=0.5)
+    with monkeypatch.context() as patched:
+        patched.setattr(guard.Guard, "on_epoch_begin", stopped)
+        assert run(tmp_path / "parted", DECAY, network(), start_share=0.5).interrupted
+    assert run(tmp_path / "parted", DECAY, network(), start_share=0.5).epochs == 5
+    last = "checkpoints/last.weights.h5"
+    require_close(kept(tmp_path / "parted" / last), kept(tmp_path / "whole" / last))
 
 
 def test_training_does_not_notice(tmp_path: Path) -> None:
