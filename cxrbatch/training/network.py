@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch.bundles.architectures import WHOLE_MODEL, build_architecture
+from cxrbatch.bundles.batch_norms import leaves, settle_batch_norms
 from cxrbatch.bundles.bundle import Bundle
 from cxrbatch.bundles.golden import golden_input
 from cxrbatch.bundles.head import NoPooledHeadError, pooled_head
@@ -105,7 +105,8 @@ def start_network(
     if init is None:
         keras.utils.set_random_seed(seed)
         classifier = build_architecture(architecture, spec, len(findings))
-        _settle_batch_norms(classifier, spec, seed)
+        pictures = [golden_input(spec, seed * _SETTLING_PICTURES + i) for i in range(_SETTLING_PICTURES // 2)]
+        settle_batch_norms(classifier, np.concatenate(pictures))
     else:
         _check_names(init.card.findings, f"The bundle {init.card.name}")
         classifier = _with_head(init, spec, findings)
@@ -129,7 +130,7 @@ def set_phase(started: StartedNetwork, phase: Phase, unfreeze: float) -> None:
     Keras looks at this flag only then.
     """
     started.trainable.trainable = True
-    layers = list(_leaves(started.classifier))
+    layers = list(leaves(started.classifier))
     head = pooled_head(started.classifier).dense
     backbone = [layer for layer in layers if layer is not head]
     able = [x for x in backbone if x.weights and not isinstance(x, _LAYER_KINDS_NEVER_TRAINED)]
@@ -138,15 +139,6 @@ def set_phase(started: StartedNetwork, phase: Phase, unfreeze: float) -> None:
     for layer in backbone:
         layer.trainable = id(layer) in learning
     head.trainable = True
-
-
-def _leaves(model: keras.Model) -> Iterator[keras.Layer]:
-    """Layers in the network's order, those of models inside it in their place."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
-        else:
-            yield layer
 
 
 def _check_names(findings: tuple[str, ...], whose: str) -> None:
@@ -229,15 +221,3 @@ def trainable_form(classifier: keras.Model, dropout: float, seed: int) -> keras.
     if dropout > 0.0:
         features = keras.layers.Dropout(dropout, seed=seed, name="training_dropout")(features)
     return keras.Model(classifier.input, Logits(dense)(features), name="trainable")
-
-
-def _settle_batch_norms(model: keras.Model, spec: InputSpec, seed: int) -> None:
-    """Set moving means and variances to those of synthetic pictures, by one pass in training mode."""
-    norms = [layer for layer in _leaves(model) if isinstance(layer, keras.layers.BatchNormalization)]
-    momenta = [norm.momentum for norm in norms]
-    pictures = [golden_input(spec, seed * _SETTLING_PICTURES + i) for i in range(_SETTLING_PICTURES // 2)]
-    for norm in norms:
-        norm.momentum = 0.0
-    model(np.concatenate(pictures), training=True)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
