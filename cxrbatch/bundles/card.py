@@ -55,6 +55,23 @@ class PlattCurve(_Part):
         return 1.0 / (1.0 + math.exp(-z)) if z >= 0 else math.exp(z) / (1.0 + math.exp(z))
 
 
+class OperatingPointCurve(_Part):
+    """Piecewise linear, so that `operating_point` becomes 0.5: p / 2t below it, 1 - (1 - p) / 2(1 - t) above.
+
+    torchxrayvision's ``op_norm`` (Cohen et al., arXiv:2002.02497). It keeps the order and tells on which side
+    of the operating point a value is; it makes no frequency of it.
+    """
+
+    operating_point: Probability
+
+    def __call__(self, probability: float) -> float:
+        t = self.operating_point
+        return probability / (2.0 * t) if probability < t else 1.0 - (1.0 - probability) / (2.0 * (1.0 - t))
+
+
+Curve = PlattCurve | OperatingPointCurve
+
+
 class FindingValidation(_Part):
     """How well one finding was told apart, on data the weights never saw."""
 
@@ -104,7 +121,7 @@ class Card(_Part):
     thresholds_method: str
     other_thresholds: dict[str, dict[str, Probability]] | None = None
     """By rule, such as ``sensitivity >= 0.9``: what a site may choose instead, from the same films."""
-    calibration: dict[str, PlattCurve] | None = None
+    calibration: dict[str, Curve] | None = None
     calibration_method: str = ""
     calibration_prevalence: dict[str, Probability] | None = None
     """Per finding, the mean calibrated probability of the films it was fitted on (`bundles.prevalence`)."""
@@ -116,6 +133,11 @@ class Card(_Part):
     intended_use: str
     limits: str
     licence: str
+
+    @property
+    def scaled_to_thresholds(self) -> bool:
+        """Calibrated values say on which side of an operating point they are, and are no frequencies."""
+        return any(isinstance(curve, OperatingPointCurve) for curve in (self.calibration or {}).values())
 
     @model_validator(mode="after")
     def _tables_name_every_finding(self) -> Self:

@@ -40,8 +40,14 @@ def at_prevalence(card: Card, stated: Mapping[str, float]) -> Card:
         )
     curves = dict(card.calibration)
     for name, prevalence in stated.items():
+        curve = curves[name]
+        if not isinstance(curve, PlattCurve):
+            raise BundleError(
+                f"The values of {card.name} for {name} are scaled to its operating point and are no "
+                "frequencies: no prevalence can be stated for it."
+            )
         moved = _logit(prevalence) - _logit(card.calibration_prevalence[name])
-        curves[name] = PlattCurve(slope=curves[name].slope, intercept=curves[name].intercept + moved)
+        curves[name] = PlattCurve(slope=curve.slope, intercept=curve.intercept + moved)
     told = ", ".join(f"{name} {stated[name]:g}" for name in card.findings if name in stated)
     sentence = f"{card.calibration_method} Moved to prevalences stated for this run: {told}.".strip()
     return card.model_copy(

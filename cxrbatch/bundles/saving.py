@@ -94,7 +94,9 @@ def _ending(weights: Path) -> str:
     for ending in (".weights.h5", ".keras", ".h5", ".hdf5"):
         if name.endswith(ending):
             return ".h5" if ending == ".hdf5" else ending
-    raise BundleError(f"{weights} is no weights file: expected .h5, .weights.h5 or .keras.")
+    raise BundleError(
+        f"{weights} is no weights file: expected .h5, .weights.h5 or .keras, or, with a preset, torch's."
+    )
 
 
 def _move_into_place(draft: Path, folder: Path) -> None:

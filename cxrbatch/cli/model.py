@@ -1,4 +1,4 @@
-"""``cxrbatch model list | show | add | verify | promote``."""
+"""``cxrbatch model list | show | add | pull | verify | promote``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from cxrbatch.chatter import imports_kept_quiet
 from cxrbatch.cli.exits import Exit, leave
 from cxrbatch.cli.promote import promote
+from cxrbatch.cli.pull import pull, say_added
 from cxrbatch.cli.terminal import printable, say, say_lines
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The models that films are scored with.", no_args_is_help=True)
 app.command()(promote)
+app.command()(pull)
 
 Model = Annotated[str, typer.Argument(help="Name of a model, or the folder of a bundle.")]
 
@@ -81,31 +83,45 @@ def verify(
 
 @app.command()
 def add(
-    weights: Annotated[Path, typer.Argument(help="An .h5, .weights.h5 or .keras file.")],
+    weights: Annotated[
+        Path, typer.Argument(help="An .h5, .weights.h5 or .keras file, or a torch state dict.")
+    ],
     name: Annotated[str, typer.Option(help="The new model's name.")],
-    preset: Annotated[str | None, typer.Option(help="coursera-nih or chexnet-keras.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="coursera-nih, chexnet-keras; of torch: chexnet-torch, torchxrayvision (the file says which "
+            "of its weights), torchxrayvision-all, -nih, -pc, -chex, -rsna, -mimic_nb, -mimic_ch."
+        ),
+    ] = None,
     architecture: Annotated[str | None, typer.Option(help="densenet121 or efficientnet-lite0.")] = None,
     findings: Annotated[str | None, typer.Option(help="Names in the order of outputs, with commas.")] = None,
     size: Annotated[int | None, typer.Option(help="Height and width of the input, in pixels.")] = None,
     channels: Annotated[int, typer.Option(help="Channels of the input.")] = 3,
     scaling: Annotated[str, typer.Option(help="unit, imagenet, standardise or xrv.")] = "imagenet",
-    fit: Annotated[str, typer.Option(help="pad keeps the aspect ratio, stretch does not.")] = "pad",
+    fit: Annotated[
+        str, typer.Option(help="pad keeps the aspect ratio, stretch does not, crop cuts the ends.")
+    ] = "pad",
 ) -> None:
-    """Make a bundle of weights, and check that they fit."""
+    """Make a bundle of weights in a file, and check that they fit.
+
+    A preset says what the public weights of the field are; for others say --findings and --size, and for a
+    weights file --architecture. Torch is needed to add a state dict, and never to score with the model.
+    """
     from cxrbatch.bundles.adding import add_bundle
     from cxrbatch.bundles.errors import BundleError
 
     names = [part.strip() for part in findings.split(",")] if findings is not None else None
     spec = _input_spec(size, channels, scaling, fit) if size is not None else None
+    notes: list[str] = []
     try:
         with imports_kept_quiet():
-            bundle = add_bundle(weights, name, preset, architecture, names, spec)
+            bundle = add_bundle(weights, name, preset, architecture, names, spec, tell=notes.append)
     except BundleError as error:
         leave(Exit.WRONG_USAGE, error)
     except OSError as error:
         leave(Exit.COULD_NOT_FINISH, f"The model could not be written: {error.strerror}: {error.filename}.")
-    say(f"{bundle.card.name}: {bundle.folder}, {bundle.sha256}")
-    say("Its thresholds are placeholders of 0.5: choose them on labelled films.", err=True)
+    say_added(bundle, notes)
 
 
 def _input_spec(size: int, channels: int, scaling: str, fit: str) -> InputSpec:

@@ -20,6 +20,10 @@ class Fit(StrEnum):
     STRETCH = "stretch"
     """Scaled to the input's shape, as many published models were trained."""
 
+    CROP = "crop"
+    """Scaled to fill the input, the two long ends cut off: torchxrayvision's and torchvision's centre crop.
+    Keeps the aspect ratio, but of a film that is not square the ends are not seen."""
+
 
 class Scaling(StrEnum):
     """How grey values x in [0, 1] become what the network was trained on."""

@@ -38,6 +38,8 @@ def make_fit(spec: InputSpec) -> Tensors:
         grey = tf.cast(pixels[..., tf.newaxis], tf.float32) / 65535.0
         if spec.fit is Fit.STRETCH:
             return tf.image.resize(grey, (spec.height, spec.width), antialias=True)
+        if spec.fit is Fit.CROP:
+            return tf.image.resize(_seen(grey, spec), (spec.height, spec.width), antialias=True)
         height, width = _fitted(tf.shape(pixels), spec)
         grey = tf.image.resize(grey, tf.stack((height, width)), antialias=True)
         return tf.image.pad_to_bounding_box(
@@ -72,6 +74,18 @@ def _fitted(shape: tf.Tensor, spec: InputSpec) -> tuple[tf.Tensor, tf.Tensor]:
     height = tf.clip_by_value(tf.cast(tf.round(rows * scale), tf.int32), 1, spec.height)
     width = tf.clip_by_value(tf.cast(tf.round(columns * scale), tf.int32), 1, spec.width)
     return height, width
+
+
+def _seen(grey: tf.Tensor, spec: InputSpec) -> tf.Tensor:
+    """`geometry.seen_part` of a film (rows, columns, 1), in the graph: float64 and the same rounding."""
+    shape = tf.shape(grey)
+    rows, columns = shape[0], shape[1]
+    down = tf.cast(columns, tf.float64) * spec.height / spec.width
+    across = tf.cast(rows, tf.float64) * spec.width / spec.height
+    seen_rows = tf.minimum(rows, tf.maximum(1, tf.cast(tf.round(down), tf.int32)))
+    seen_columns = tf.minimum(columns, tf.maximum(1, tf.cast(tf.round(across), tf.int32)))
+    top, left = rows // 2 - seen_rows // 2, columns // 2 - seen_columns // 2
+    return tf.slice(grey, (top, left, 0), (seen_rows, seen_columns, 1))
 
 
 def _scale(grey: tf.Tensor, scaling: Scaling) -> tf.Tensor:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxrbatch.pipeline.geometry import content_box
-from cxrbatch.pipeline.input_spec import InputSpec
+from cxrbatch.pipeline.geometry import content_box, seen_part
+from cxrbatch.pipeline.input_spec import Fit, InputSpec
 from cxrbatch.reporting.colours import INFERNO
 
 OVERLAY_SIDE = 640
@@ -57,12 +57,15 @@ def map_on_film(
 
     Returns:
         float32 of shape `size`, in the unit of `grid`, interpolated (bicubic) and never beyond the
-        grid's own extremes.
+        grid's own extremes. What the network did not see of the film (`Fit.CROP`) is 0, or the grid's
+        minimum where that is negative.
     """
-    box = content_box(rows, columns, spec)
-    down, across = grid.shape[0] / spec.height, grid.shape[1] / spec.width
     # A float16 map may hold infinities where the logits overflowed it; they are drawn as the extremes.
     finite = np.nan_to_num(grid.astype(np.float32), nan=0.0, posinf=6e4, neginf=-6e4)
+    if spec.fit is Fit.CROP:
+        return _map_on_seen_part(finite, rows, columns, spec, size)
+    box = content_box(rows, columns, spec)
+    down, across = grid.shape[0] / spec.height, grid.shape[1] / spec.width
     film = Image.fromarray(finite).resize(
         (size[1], size[0]),
         Image.Resampling.BICUBIC,
@@ -74,6 +77,21 @@ def map_on_film(
         ),
     )
     return np.clip(np.asarray(film), finite.min(), finite.max())
+
+
+def _map_on_seen_part(
+    finite: NDArray[np.float32], rows: int, columns: int, spec: InputSpec, size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """`map_on_film` where the film was cropped: the whole grid lies on the seen part."""
+    seen = seen_part(rows, columns, spec)
+    down, across = size[0] / rows, size[1] / columns
+    top, left = round(seen.top * down), round(seen.left * across)
+    height = max(1, min(size[0] - top, round(seen.rows * down)))
+    width = max(1, min(size[1] - left, round(seen.columns * across)))
+    part = Image.fromarray(finite).resize((width, height), Image.Resampling.BICUBIC)
+    film = np.full(size, min(0.0, float(finite.min())), np.float32)
+    film[top : top + height, left : left + width] = np.clip(np.asarray(part), finite.min(), finite.max())
+    return film
 
 
 def draw_overlay(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cxrbatch.pipeline.geometry import content_box
+from cxrbatch.pipeline.geometry import content_box, seen_part
 from cxrbatch.pipeline.input_spec import Fit, InputSpec, Scaling
 from cxrbatch.pipeline.preprocess import IMAGENET_MEAN, IMAGENET_STD, make_preprocess, preprocess_one
 
@@ -35,6 +35,34 @@ def test_padded_film_equals_pillows_bilinear_reduction(rows: int, columns: int) 
     expected = np.zeros((64, 64), np.float32)
     expected[box.top : box.top + box.height, box.left : box.left + box.width] = np.asarray(resized)
     assert np.abs(preprocess_one(film, spec)[..., 0] - expected).max() < 2e-3
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(200, 150), (151, 200), (512, 512), (401, 40), (64, 64)])
+def test_cropped_film_equals_pillows_reduction_of_its_centre(rows: int, columns: int) -> None:
+    film = _film(rows, columns)
+    side = min(rows, columns)
+    top, left = rows // 2 - side // 2, columns // 2 - side // 2  # torchxrayvision's XRayCenterCrop
+    square = film[top : top + side, left : left + side].astype(np.float32) / 65535
+    expected = np.asarray(Image.fromarray(square).resize((64, 64), Image.Resampling.BILINEAR))
+    assert np.abs(preprocess_one(film, _spec(fit=Fit.CROP))[..., 0] - expected).max() < 2e-3
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 700), st.integers(1, 700))
+def test_graph_and_geometry_agree_on_what_is_seen_of_a_cropped_film(rows: int, columns: int) -> None:
+    import tensorflow as tf
+
+    from cxrbatch.pipeline.preprocess import _seen
+
+    spec = _spec(height=320, width=288, fit=Fit.CROP)
+    place = np.stack(np.mgrid[:rows, :columns], axis=-1).astype(np.float32)
+    seen = seen_part(rows, columns, spec)
+    for axis, start, length in ((0, seen.top, seen.rows), (1, seen.left, seen.columns)):
+        found = _seen(tf.constant(place[..., axis : axis + 1]), spec).numpy()[..., 0]
+        assert found.shape == (seen.rows, seen.columns)
+        assert (found.min(), found.max()) == (start, start + length - 1)
+    assert rows / columns >= 320 / 288 or seen.rows == rows
+    assert rows / columns <= 320 / 288 or seen.columns == columns
 
 
 def test_stretched_film_fills_the_input() -> None:

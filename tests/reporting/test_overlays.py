@@ -50,6 +50,23 @@ def test_one_hot_cell_on_a_stretched_film() -> None:
     )
 
 
+CROP = PAD.model_copy(update={"fit": Fit.CROP})
+
+
+@pytest.mark.parametrize("highest", [1.0, -1.0])
+def test_one_hot_cell_on_a_cropped_film_and_nothing_on_what_was_not_seen(highest: float) -> None:
+    # Of 400 x 200 the rows 100 to 300 are seen, at 1.6 input pixels a row; the centre of cell (7, 5) is input
+    # (240, 176), so film row 100 + 240 / 1.6, column 176 / 1.6.
+    grid = np.full((10, 10), highest - 1.0, np.float16)
+    grid[7, 5] = highest
+    on_film = map_on_film(grid, 400, 200, CROP, (400, 200))
+    assert centroid(on_film - on_film.min()) == pytest.approx((250.0, 110.0), abs=0.5)
+    unseen = np.concatenate([on_film[:100], on_film[300:]])
+    assert (unseen == min(0.0, highest - 1.0)).all()
+    wide = map_on_film(grid.T, 200, 400, CROP, (100, 200))  # a display picture of half the size
+    assert centroid(wide - wide.min()) == pytest.approx((55.0, 125.0), abs=0.5)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     rows=st.integers(150, 4000),
