@@ -2,8 +2,8 @@
 
     python benchmarks/forward.py [--rounds 40]
 
-Both architectures at 320 pixels, one image a pass, the same random weights. ONNX Runtime is compared with
-where it is installed (with `onnx` and `tf2onnx`, which Keras exports with).
+Both architectures at 320 pixels, one image a pass, the same random weights. ONNX Runtime, with `onnx` and
+`tf2onnx` which Keras exports with, is a development extra; without it the table says so.
 """
 
 from __future__ import annotations
