@@ -384,3 +384,16 @@ def test_two_downloads_of_one_file_do_not_mix(server: Server, target: Path) -> N
 def test_an_endless_answer_is_stopped(server: Server, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloading, "MAX_BYTES", 500_000)
     _refused(server, target, "no weights are that large")
+
+
+def test_no_other_module_of_cxrbatch_speaks_to_a_network() -> None:
+    import cxrbatch
+
+    package = Path(cxrbatch.__file__).parent
+    clients = re.compile(
+        r"^\s*(import|from) (urllib\.request|http\.client|ftplib|smtplib|requests|httpx|urllib3)\b", re.M
+    )
+    found = {
+        str(path.relative_to(package)) for path in package.rglob("*.py") if clients.search(path.read_text())
+    }
+    assert found == {"bundles/download.py"}
