@@ -77,9 +77,11 @@ def fit_head(cohort: Cohort, settings: Settings) -> LinearHead:
     return LinearHead(weights, -(mean @ weights))
 
 
-def choose_settings(cohort: Cohort, seed: int) -> Settings:
-    """The settings of `GRID` with the best macro AUROC in 5-fold cross-validation of `cohort`."""
-    return max(GRID, key=lambda settings: macro_auroc(cohort.labels, _held_out(cohort, settings, seed)))
+def choose_settings(cohort: Cohort, seed: int, grid: tuple[Settings, ...] | None = None) -> Settings:
+    """The settings of `grid` (`GRID`) with the best macro AUROC in 5-fold cross-validation of `cohort`."""
+    return max(
+        grid or GRID, key=lambda settings: macro_auroc(cohort.labels, held_out(cohort, settings, seed))
+    )
 
 
 def nested_scores(cohort: Cohort, seed: int) -> Array:
@@ -151,7 +153,7 @@ def _log_loss(labels: Array, logits: Array) -> float:
     return float(np.sum(np.logaddexp(0.0, logits) - labels * logits))
 
 
-def _held_out(cohort: Cohort, settings: Settings, seed: int) -> Array:
+def held_out(cohort: Cohort, settings: Settings, seed: int) -> Array:
     scores = np.empty_like(cohort.labels)
     for train, test in _folds(len(scores), seed):
         scores[test] = fit_head(cohort.part(train), settings)(cohort.features[test, 0])
