@@ -9,9 +9,9 @@ scores the same films at its own input size. Patients whose hash is on the start
 the start would be no fair one. `--out` keeps everything; the same command goes on where it was stopped.
 
 The networks of two folds differ in their level: a finding that is rare among the training patients of a fold
-gets lower probabilities there, and is frequent among those judged. So pooled probabilities flatter the start,
-and what is compared are percentiles within the fold, of the start's as of the fine-tuned; the verdict on the
-raw ones is printed beside it. Intervals are those of `cxrbatch compare` (bootstrap of patients).
+gets lower probabilities there, and is frequent among those judged. So probabilities pooled over the folds
+flatter the start, and what counts is the gain within folds (`parts/within_folds.py`). Printed beside it: the
+mean of the folds, and what `cxrbatch compare` says of all folds' percentiles and raw probabilities together.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from parts.figures import Figure, conclude
+from parts.within_folds import Fold, mean_of_folds, pairs_within_folds
 from scipy.stats import rankdata
 
 from cxrbatch.bundles.bundle import Bundle, open_bundle
@@ -198,7 +199,19 @@ def tell(arguments: argparse.Namespace, judged: Judged, start: Path, seconds: li
         cxrbatch([*command, "--out", str(folder / "compare")], folder / "compare.log", allowed=(0, 5))
         verdicts[kind] = read_verdict(folder / "compare")
     print_findings(verdicts["percentiles"])
-    conclude([*figures(verdicts), Figure("training of a fold", float(np.median(seconds)), "s")])
+    folds = [fold_of(out / f"fold{i}", *pair) for i, pair in enumerate(zip(begins, ends, strict=True))]
+    conclude([*figures(folds, verdicts), Figure("training of a fold", float(np.median(seconds)), "s")])
+
+
+def fold_of(path: Path, begin: pd.DataFrame, end: pd.DataFrame) -> Fold:
+    """Both models' scores of the fold's films."""
+    labels = read_labels(path / LABELS)
+    cohorts = []
+    for name, table in (("a.csv", begin), ("b.csv", end)):
+        table.to_csv(path / name, index=False)
+        cohorts.append(join(labels, read_probabilities(path / name)))
+    before, after = cohorts
+    return Fold(before.y_true, before.y_score, after.y_score, before.clusters)
 
 
 def percentiles(table: pd.DataFrame) -> pd.DataFrame:
@@ -221,16 +234,17 @@ def _difference(row: dict[str, Any]) -> str:
     return f"{row['difference']:+.3f}, {interval}"
 
 
-def figures(verdicts: dict[str, dict[str, Any]]) -> list[Figure]:
-    """The point is made when the interval on percentiles lies above 0."""
-    found = []
+def figures(folds: list[Fold], verdicts: dict[str, dict[str, Any]]) -> list[Figure]:
+    """The point is made when the interval on pairs within folds lies above 0; the others are beside it."""
+    name = "lower end of the gain in macro AUROC"
+    pairs, mean = pairs_within_folds(folds), mean_of_folds(folds)
+    found = [Figure(f"{name}, pairs within folds", pairs.interval[0], "", 0.0, note=str(pairs))]
+    found.append(Figure(f"{name}, mean of the folds", mean.interval[0], note=str(mean)))
     for kind, verdict in verdicts.items():
         primary = verdict["primary"]
-        low = primary["ci95"][0]
         areas = f"{primary['macro_auroc_a']:.3f} to {primary['macro_auroc_b']:.3f}"
         words = f"{areas}, difference {_difference(primary)}"
-        target = 0.0 if kind == "percentiles" else None
-        found.append(Figure(f"lower end of the gain in macro AUROC ({kind})", low, "", target, note=words))
+        found.append(Figure(f"{name}, pooled {kind}", primary["ci95"][0], note=words))
     return found
 
 
