@@ -39,14 +39,17 @@ format: $(PROJECT) ## let ruff mend style
 bench: $(PROJECT) ## run every benchmark, print one table, write benchmarks/RESULTS.md
 	@$(BIN)/python benchmarks/all.py
 
-BENCHMARKS := bench-night bench-floor bench-decode bench-forward bench-heatmaps bench-memory bench-resume bench-start bench-gpu
-.PHONY: $(BENCHMARKS)
+BENCHMARKS := bench-night bench-floor bench-decode bench-forward bench-heatmaps bench-memory bench-resume bench-start bench-gpu bench-commits
+.PHONY: $(BENCHMARKS) bench-ray
 $(BENCHMARKS): bench-%: $(PROJECT)
 	@$(BIN)/python benchmarks/$*.py $(ARGS)
 
-# One by one: bench-night (against a notebook), -floor, -decode, -forward, -heatmaps, -memory, -resume, -start, -gpu.
+# One by one: bench-night (against a notebook), -floor, -decode, -forward, -heatmaps, -memory, -resume, -start, -gpu, -commits.
 bench-validate: $(PROJECT) ## what a validation of 22,000 images costs, and against scikit-learn
 	@$(BIN)/python benchmarks/validate.py $(ARGS)
+
+bench-ray: $(PROJECT) ## a night on Ray against the local engine, two scoring nodes against one
+	@$(BIN)/python benchmarks/cluster.py $(ARGS)
 
 bench-train: $(PROJECT) ## training against a bare model.fit on tensors in memory
 	@$(BIN)/python benchmarks/train.py $(ARGS)

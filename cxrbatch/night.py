@@ -96,7 +96,7 @@ def _score(request: Request, stop: StopRequested) -> Summary:
     try:
         with (
             ledger_faults_told(folder.path / layout.LEDGER),
-            closing(_open_engine(request, bundle, folder, preload)) as engine,
+            closing(_open_engine(request, bundle, folder, preload, stop)) as engine,
         ):
             night = Night(request, bundle, folder, engine, stop, names)
             summary = night.run(found)
@@ -110,9 +110,14 @@ def _score(request: Request, stop: StopRequested) -> Summary:
             names.close()
 
 
-def _open_engine(request: Request, bundle: Bundle, folder: RunFolder, preload: tuple[str, ...]) -> Engine:
+def _open_engine(
+    request: Request, bundle: Bundle, folder: RunFolder, preload: tuple[str, ...], stop: StopRequested
+) -> Engine:
     choice = EngineChoice(request.engine, request.workers, request.ray_address, request.cpus_per_scorer)
-    return open_engine(choice, Surroundings(folder.path, request.inputs, bundle, request.model, preload))
+    around = Surroundings(
+        folder.path, request.inputs, bundle, request.model, preload, stopping=lambda: bool(stop)
+    )
+    return open_engine(choice, around)
 
 
 class Night:
@@ -252,7 +257,6 @@ class Night:
         else:
             threads, batch_size = request.threads, request.batch_size
         plan = ScoringPlan(
-            bundle=self._bundle,
             model=request.model,
             keep=self._shelf,
             runtime=request.runtime,
@@ -263,7 +267,7 @@ class Night:
             fast_decode=request.fast_decode,
         )
         try:
-            scorer = self._engine.scorer(plan)
+            scorer = self._engine.scorer(self._bundle, plan)
         except ValueError as error:
             raise RequestError(str(error)) from error
         try:

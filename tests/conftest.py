@@ -24,13 +24,15 @@ def _why_not(marker: str) -> str:
         return "CXRBATCH_REALDATA names no folder of real radiographs"
     if marker == "torch" and importlib.util.find_spec("torch") is None:
         return "torch is not installed (make torch)"
+    if marker == "ray" and importlib.util.find_spec("ray") is None:
+        return "ray is not installed (pip install 'cxrbatch[ray]')"
     if marker == "browser" and not (shutil.which("chromium") and shutil.which("chromedriver")):
         return "chromium and chromedriver are not installed"
     return ""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    reasons = {marker: _why_not(marker) for marker in ("realdata", "torch", "browser")}
+    reasons = {marker: _why_not(marker) for marker in ("realdata", "torch", "ray", "browser")}
     for item in items:
         for marker, reason in reasons.items():
             if reason and item.get_closest_marker(marker):

@@ -6,6 +6,7 @@ import errno
 import gc
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -29,7 +30,7 @@ class Press:
     """Prints study reports beside whatever else the run does. One that fails costs only itself."""
 
     def __init__(self, run: Path, facts: RunFacts, settings: ReportSettings, open_pool: OpenPool) -> None:
-        self._fixed = (run, facts, settings)
+        self._fixed = (run, _without_patients(facts), settings)
         self._finished: SimpleQueue[tuple[str, BaseException | None]] = SimpleQueue()
         self._unfinished: set[str] = set()
         self._pool = open_pool(initializer=collect_seldom, max_tasks=REPORTS_PER_PROCESS)
@@ -72,6 +73,16 @@ class Press:
         self._pool.close()
         for key in self._unfinished:
             sweep_temporaries(self._fixed[0] / REPORTS / key)
+
+
+def _without_patients(facts: RunFacts) -> RunFacts:
+    """The facts without the hashes of the training patients' IDs: no page shows them, they may be megabytes,
+    and the facts travel with every report."""
+    training = facts.card.training_data
+    if training is None:
+        return facts
+    light = training.model_copy(update={"patient_id_hashes": ()})
+    return replace(facts, card=facts.card.model_copy(update={"training_data": light}))
 
 
 def collect_seldom() -> None:

@@ -62,7 +62,6 @@ class ScoringPlan:
     `model` is the bundle's name or folder, by which other machines find it.
     """
 
-    bundle: Bundle
     model: str
     keep: Keep
     runtime: Runtime = "auto"
@@ -85,6 +84,8 @@ class Surroundings:
     bundle: Bundle
     model: str
     preload: tuple[str, ...] = ()
+    stopping: Callable[[], bool] = bool
+    """Whether the run was asked to stop: nothing is waited for any more."""
 
 
 class Scorer(Protocol):
@@ -115,7 +116,7 @@ class Engine(Protocol):
     ) -> Executor:
         """Processes for tasks; see `cxrbatch.workers.WorkerPool`."""
 
-    def scorer(self, plan: ScoringPlan) -> Scorer:
+    def scorer(self, bundle: Bundle, plan: ScoringPlan) -> Scorer:
         """Load the model.
 
         Raises:

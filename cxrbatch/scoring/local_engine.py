@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cxrbatch.bundles.bundle import Bundle
 from cxrbatch.chatter import imports_kept_quiet
 from cxrbatch.scoring.engine import Scorer, ScoringPlan
 from cxrbatch.workers import WorkerPool
@@ -23,12 +24,12 @@ class LocalEngine:
     ) -> WorkerPool:
         return WorkerPool(self._workers, initializer=initializer, max_tasks=max_tasks)
 
-    def scorer(self, plan: ScoringPlan) -> Scorer:
+    def scorer(self, bundle: Bundle, plan: ScoringPlan) -> Scorer:
         # Imported here: TensorFlow takes seconds, and a run with nothing to score does not need it.
         with imports_kept_quiet():
             from cxrbatch.scoring.local_scorer import load_scorer
 
-        return load_scorer(plan, self._workers)
+        return load_scorer(bundle, plan, self._workers)
 
     def account(self) -> dict[str, Any]:
         return {"name": "local"}

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from cxrbatch.bundles.bundle import Bundle
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.pipeline.decoder_pool import DECODE_TIMEOUT, DecoderPool, FailedFilm, FilmFile
 from cxrbatch.pipeline.decoding import DecodedFilm, UndecodedFilm
@@ -42,9 +43,8 @@ class LocalScorer:
         self._decoders = DecoderPool(workers, decode_timeout, least_size)
 
     @classmethod
-    def of(cls, predictor: Predictor, plan: ScoringPlan, workers: int) -> LocalScorer:
+    def of(cls, predictor: Predictor, spec: InputSpec, plan: ScoringPlan, workers: int) -> LocalScorer:
         """As `plan` says, with `workers` decoding processes."""
-        spec = plan.bundle.card.input
         return cls(predictor, spec, workers, plan.decode_timeout, plan.fast_decode, plan.keep)
 
     @property
@@ -80,10 +80,10 @@ class LocalScorer:
         self._decoders.close()
 
 
-def load_scorer(plan: ScoringPlan, workers: int) -> LocalScorer:
+def load_scorer(bundle: Bundle, plan: ScoringPlan, workers: int) -> LocalScorer:
     """Load the model; raises as `load_predictor`."""
-    predictor = load_predictor(plan.bundle, plan.runtime, plan.batch_size, plan.threads, plan.mixed_precision)
-    return LocalScorer.of(predictor, plan, workers)
+    predictor = load_predictor(bundle, plan.runtime, plan.batch_size, plan.threads, plan.mixed_precision)
+    return LocalScorer.of(predictor, bundle.card.input, plan, workers)
 
 
 def _outcome(file: FilmFile, decoded: DecodedFilm, prediction: Prediction, position: int) -> Outcome:

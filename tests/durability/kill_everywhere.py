@@ -96,7 +96,7 @@ class UnflushedConnection(sqlite3.Connection):
 
 def stand_in() -> None:
     decoder_pool.WorkerPool = local_engine.WorkerPool = night.WorkerPool = InlinePool  # type: ignore[misc]
-    local_engine.LocalEngine.scorer = lambda _, p: DigestScorer(len(p.bundle.card.findings), p.keep)  # type: ignore
+    local_engine.LocalEngine.scorer = lambda _, b, p: DigestScorer(len(b.card.findings), p.keep)  # type: ignore
     ledger_module.COMMIT_SECONDS = 0.0  # a commit after every film, and so a fault point
     audit._pictures = lambda *_: {"distributions.png": b"a plot"}
     import cxrbatch.reporting.pdf as pdf

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
+from cxrbatch.bundles.bundle import Bundle
 from cxrbatch.scoring.engine import EngineLostError, EngineUnavailableError, Scorer, ScoringPlan, Surroundings
 from cxrbatch.scoring.on_ray.crew import Crew, Foreman, Place
 from cxrbatch.scoring.on_ray.facts import portable_model
@@ -39,6 +40,7 @@ class RayEngine:
     ) -> None:
         self._workers = workers
         self._cpus_per_scorer = cpus_per_scorer
+        self._stopping = around.stopping
         self._work = Work()
         self._connection = Connection(address)
         try:
@@ -54,7 +56,8 @@ class RayEngine:
     ) -> TaskPool:
         return TaskPool(self._nodes, self._house, self._workers, initializer, max_tasks, self._work)
 
-    def scorer(self, plan: ScoringPlan) -> Scorer:
+    def scorer(self, bundle: Bundle, plan: ScoringPlan) -> Scorer:
+        del bundle  # every node opens its own, which was found to be the same
         nodes = self._nodes.current()
         cpus = self._cpus_per_scorer or plan.threads or _usual_cpus(nodes)
         if not any(_scorers_on(node, cpus) for node in nodes):
@@ -67,11 +70,11 @@ class RayEngine:
         crew = _ScoringCrew(self._nodes, self._house, plan, cpus, self._workers, self._work)
         foreman = Foreman(crew.as_crew())
         try:
-            arithmetic = _wait_for_scorers(foreman, crew)
+            arithmetic = _wait_for_scorers(foreman, crew, self._stopping)
         except BaseException:
             foreman.close()
             raise
-        return RayScorer(foreman, arithmetic, self._work, plan.decode_timeout)
+        return RayScorer(foreman, arithmetic, self._work, plan.decode_timeout, self._stopping)
 
     @property
     def status(self) -> str:
@@ -190,7 +193,7 @@ class _ScoringCrew:
         self._work.ready("scoring", 1)
 
 
-def _wait_for_scorers(foreman: Foreman, crew: _ScoringCrew) -> dict[str, Any]:
+def _wait_for_scorers(foreman: Foreman, crew: _ScoringCrew, stopping: Callable[[], bool]) -> dict[str, Any]:
     """The arithmetic of all scorers, when they are there."""
     begun = time.monotonic()
     first: float | None = None
@@ -198,6 +201,8 @@ def _wait_for_scorers(foreman: Foreman, crew: _ScoringCrew) -> dict[str, Any]:
     while True:
         if foreman.error is not None:
             raise foreman.error
+        if stopping():
+            raise EngineLostError("Stopped before there was a scorer.")
         now = time.monotonic()
         if foreman.ready:
             first = first or now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from itertools import groupby
 from queue import Empty, SimpleQueue
@@ -42,10 +42,16 @@ class RayScorer:
     """See `cxrbatch.scoring.engine.Scorer`."""
 
     def __init__(
-        self, foreman: Foreman, arithmetic: dict[str, Any], work: Work, decode_timeout: float
+        self,
+        foreman: Foreman,
+        arithmetic: dict[str, Any],
+        work: Work,
+        decode_timeout: float,
+        stopping: Callable[[], bool] = bool,
     ) -> None:
         self._foreman = foreman
         self._work = work
+        self._stopping = stopping
         self._decode_timeout = decode_timeout
         self._arrived: SimpleQueue[tuple[Parcel, Future]] = SimpleQueue()
         self.arithmetic = arithmetic
@@ -109,6 +115,8 @@ class RayScorer:
         try:
             parcel, done = self._arrived.get(timeout=1.0)
         except Empty:
+            if self._stopping():
+                raise EngineLostError("Stopped while films were being scored.") from None
             return 0
         try:
             parcel.outcomes = done.result().outcomes

@@ -82,12 +82,13 @@ class ScoringStation:
             from cxrbatch.scoring.local_scorer import LocalScorer
             from cxrbatch.scoring.predictor import load_predictor
 
-            plan = replace(self._plan, bundle=open_bundle(self._plan.model))
+            plan, bundle = self._plan, open_bundle(self._plan.model)
             predictor = load_predictor(
-                plan.bundle, plan.runtime, plan.batch_size, plan.threads, plan.mixed_precision
+                bundle, plan.runtime, plan.batch_size, plan.threads, plan.mixed_precision
             )
+            shared = _OneAtATime(predictor, self._clock)
             timed = replace(plan, keep=_Timed(plan.keep, self._clock, "storing"))
-            self._scorer = LocalScorer.of(_OneAtATime(predictor, self._clock), timed, self._workers)
+            self._scorer = LocalScorer.of(shared, bundle.card.input, timed, self._workers)
             return True, self._scorer.arithmetic
         except Exception as error:
             return False, _portable(error)
