@@ -112,8 +112,19 @@ def _described(
     missing = [says for says, value in ((_SAY_FINDINGS, findings), (_SAY_INPUT, input_spec)) if value is None]
     if findings is None or input_spec is None:
         raise BundleError(f"{weights}: without a preset, say {' and '.join(missing)}.")
+    _require_names(findings)
     chosen = WHOLE_MODEL if whole else architecture
     return _plain_fields(f"{weights.name}, added by this site", chosen, tuple(findings), input_spec)
+
+
+def _require_names(findings: Sequence[str]) -> None:
+    """Every output stands on every report, so that none may be without a name."""
+    blank = [str(i) for i, name in enumerate(findings, start=1) if not name.strip()]
+    if blank:
+        raise BundleError(
+            f"--findings: {len(blank)} of {len(findings)} names are blank (number {', '.join(blank)}): name "
+            "each output, in their order."
+        )
 
 
 def _from_preset(weights: Path, preset: str, *described: object) -> dict[str, Any]:

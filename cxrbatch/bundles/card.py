@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from cxrbatch.pipeline.input_spec import InputSpec
 
-FindingName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,100}$")]
-"""Printable: it becomes a column's name, and stands on every page."""
+_PRINTED, _INK = r"[^\x00-\x1f\x7f-\x9f]", r"[^\s\x00-\x1f\x7f-\x9f]"
+FindingName = Annotated[str, Field(max_length=100, pattern=f"^{_PRINTED}*{_INK}{_PRINTED}*$")]
+"""Printable and not blank: it becomes a column's name, and stands on every page."""
 
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 

@@ -79,6 +79,7 @@ def test_an_unknown_model_exits_2_and_lists_the_known(command: str) -> None:
         (("--findings", "Effusion", "--size", "32"), "1 findings"),
         (("--findings", "Effusion,Mass", "--size", "32", "--scaling", "loud"), "--scaling"),
         (("--findings", "Effusion,Mass", "--size", "0"), "--size"),
+        (("--findings", "Effusion, ", "--size", "32"), "1 of 2 names are blank (number 2)"),
         ((), "findings in order"),
     ],
 )

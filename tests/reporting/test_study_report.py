@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import io
 import re
 import subprocess
@@ -374,3 +375,24 @@ def test_a_png_without_any_header_is_named_by_its_file(
     for words in ("not stated", "date not stated", "View unknown", "caf%E9.png"):
         assert words in page
     assert "caf%E9.png" in text_of(folder / "report.pdf")
+
+
+def test_a_report_has_the_models_own_list_whatever_it_is_called(
+    tmp_path: Path,
+    make_study: MakeStudy,
+    new_card: Callable[..., Card],
+    new_facts: Callable[[Card], RunFacts],
+) -> None:
+    """Names that no hospital has, none of the usual ones, and every name in the order of its output."""
+    names = ("Verschattung <li>", "Œdème & épanchement", "41", "肺結節", "True")
+    card = new_card(findings=names, thresholds=dict.fromkeys(names, 0.5), validation=None)
+    study = make_study(probabilities=((0.91, 0.82, 0.73, 0.24, 0.15),))
+    render_study(tmp_path, study, new_facts(card), replace(SETTINGS, findings="all"))
+    page = (report_folder(tmp_path, study) / "report.html").read_text(encoding="utf-8")
+    shown = " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
+    for name, probability in zip(names, ("0.910", "0.820", "0.730", "0.240", "0.150"), strict=True):
+        assert f"{name} {probability}" in shown
+    assert "Effusion" not in shown
+    assert "Pneumothorax" not in shown
+    pdf = text_of(report_folder(tmp_path, study) / "report.pdf")
+    assert all(squeezed(name) in pdf for name in names)
