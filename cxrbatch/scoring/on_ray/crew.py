@@ -14,13 +14,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
 import ray
-from ray.exceptions import ActorUnavailableError
+from ray.exceptions import ActorUnavailableError, RayError
 
 from cxrbatch.scoring.engine import EngineLostError
 from cxrbatch.scoring.on_ray.nodes import is_alive
@@ -145,7 +146,7 @@ class Foreman:
             self._fail(error if isinstance(error, Exception) else EngineLostError("The engine was ended."))
         finally:
             for member in self._members:
-                ray.kill(member.actor)
+                _end(member.actor)
             self._end_of_jobs()
 
     def _take(self, job: Job) -> None:
@@ -241,7 +242,7 @@ class Foreman:
     def _lose(self, member: _Member, *, is_blamed: bool) -> None:
         """An actor is gone, or given up. Its jobs go to others."""
         self._members.remove(member)
-        ray.kill(member.actor)
+        _end(member.actor)
         self._crew.lost(member.place)
         if not member.done:
             self._false_starts[member.place] = self._false_starts.get(member.place, 0) + 1
@@ -285,6 +286,11 @@ class Foreman:
     def error(self) -> BaseException | None:
         """What ended everything; None as long as nothing has."""
         return self._error
+
+
+def _end(actor: Any) -> None:
+    with suppress(RayError, RuntimeError):  # the cluster is gone, and the actor with it
+        ray.kill(actor)
 
 
 def _nothing() -> None:
