@@ -32,8 +32,6 @@ class PublicWeights(BaseModel):
     megabytes: int
     licence: str
     citation: str
-    export: str | None = None
-    """Python that writes a state dict from a pickled network, where the preset's own does not fit."""
     sha256: Sha256 | None = None
     size: Annotated[int, Field(gt=0)] | None = None
     verified: str | None = None
@@ -54,7 +52,7 @@ class PublicWeights(BaseModel):
     @property
     def how_to_export(self) -> str:
         """Python that writes ``state.pt`` from the published network."""
-        return self.export or PRESETS[self.preset].export
+        return PRESETS[self.preset].export
 
 
 class _Registry(BaseModel):

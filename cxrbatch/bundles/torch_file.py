@@ -27,9 +27,11 @@ _NESTED = ("state_dict", "model_state_dict", "model")
 """Where checkpoints keep their state dict."""
 
 ANY_EXPORT = (
-    "import torch; net = torch.load('FILE', map_location='cpu', weights_only=False); "
-    "torch.save(net.state_dict(), 'state.pt')"
+    "import torch; n = torch.load('FILE', map_location='cpu', weights_only=False); "
+    "n = n.get('state_dict') or n.get('model') if isinstance(n, dict) else n; "
+    "torch.save(n if isinstance(n, dict) else n.state_dict(), 'state.pt')"
 )
+"""Python that exports the state dict of a pickled network, or of a checkpoint that has one in it."""
 
 
 def require_torch(path: Path) -> None:
@@ -90,6 +92,8 @@ _REFUSALS = (
 
 
 def _more_than_numbers(path: Path, export: str) -> str:
+    if not set(str(path)) & set("'\"\\$`"):  # the line is to be pasted into a shell
+        export = export.replace("'FILE'", f"'{path}'")
     return (
         f"{path} holds more than numbers: a whole pickled network is a program that runs when it is loaded, "
         "and is never opened here. If you trust its source, export the state dict where the network's own "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 import zipfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from cxrbatch.bundles.adding import add_bundle
 from cxrbatch.bundles.card import OperatingPointCurve
 from cxrbatch.bundles.errors import BundleError
 from cxrbatch.bundles.presets import PRESETS
+from cxrbatch.bundles.torch_file import read_state_dict
 from cxrbatch.bundles.torchxrayvision import OUTPUTS, VARIANTS, variant_with
 
 pytestmark = pytest.mark.torch
@@ -21,6 +23,8 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 from tests.bundles.torch_densenet import DenseNet121, chexnet_checkpoint, op_norm  # noqa: E402
+
+WHOLE = torch.nn.Linear(2, 3)
 
 
 class Touch:
@@ -53,7 +57,23 @@ def test_a_whole_network_is_refused_with_the_line_that_exports_it(tmp_path: Path
         "torch.save(xrv.models.DenseNet(weights='densenet121-res224-all').state_dict(), 'state.pt')"
         in message
     )
-    assert "torch.save(net.state_dict(), 'state.pt')" in _refused(path, "never opened", "chexnet-torch")
+    assert f"torch.load('{path}'" in _refused(path, "never opened", "chexnet-torch")
+
+
+@pytest.mark.parametrize("content", [WHOLE, {"model": WHOLE, "epoch": 3}, {"state_dict": WHOLE.state_dict()}])
+def test_the_line_that_exports_does_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: object
+) -> None:
+    path = tmp_path / "whole.pt"
+    torch.save({**content, "code": Path()} if isinstance(content, dict) else content, path)
+    message = _refused(path, "holds more than numbers", "chexnet-torch")
+    (line,) = re.findall('python -c "(.*)", and add', message)
+    monkeypatch.chdir(tmp_path)
+
+    exec(line)
+
+    exported = read_state_dict(tmp_path / "state.pt")
+    assert {key: value.shape for key, value in exported.items()} == {"weight": (3, 2), "bias": (3,)}
 
 
 @pytest.mark.parametrize("new_format", [True, False])
