@@ -8,7 +8,7 @@ PACKAGES := .venv/.packages-installed
 PROJECT := .venv/.project-installed
 ARGS ?=
 
-.PHONY: help demo test test-long lint audit format bench bench-validate bench-train bench-fine-tuning torch lock wheel clean setup
+.PHONY: help demo test test-long lint audit format bench bench-validate bench-train bench-fine-tuning bench-ray torch lock wheel clean setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ bench: $(PROJECT) ## run every benchmark, print one table, write benchmarks/RESU
 	@$(BIN)/python benchmarks/all.py
 
 BENCHMARKS := bench-night bench-floor bench-decode bench-forward bench-heatmaps bench-memory bench-resume bench-start bench-gpu bench-commits
-.PHONY: $(BENCHMARKS) bench-ray
+.PHONY: $(BENCHMARKS)
 $(BENCHMARKS): bench-%: $(PROJECT)
 	@$(BIN)/python benchmarks/$*.py $(ARGS)
 
