@@ -257,10 +257,24 @@ def _unreached(url: str, error: Exception) -> str:
             f"The certificate of {_host(url)} is not trusted here ({reason.verify_message}): behind a proxy "
             f"that opens encrypted connections, name its certificate in SSL_CERT_FILE, {_BY_HAND}."
         )
+    if proxy := _proxy_for(url):
+        return (
+            f"{_host(url)} cannot be reached through the proxy {proxy} ({_cause(reason)}): look at "
+            f"https_proxy and no_proxy, {_BY_HAND}."
+        )
     return (
         f"{_host(url)} cannot be reached ({_cause(reason)}): on a machine that needs a proxy set "
         f"https_proxy, {_BY_HAND}."
     )
+
+
+def _proxy_for(url: str) -> str:
+    """Host and port of the proxy that the environment names for `url`, less its password; blank for none."""
+    parts = urlsplit(url)
+    named = urllib.request.getproxies().get(parts.scheme, "")
+    if not named or urllib.request.proxy_bypass(parts.hostname or ""):
+        return ""
+    return urlsplit(named if "//" in named else f"//{named}").netloc.rpartition("@")[2]
 
 
 def _cause(reason: object) -> str:

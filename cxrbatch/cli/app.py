@@ -42,7 +42,7 @@ app.command()(report)
 app.command()(validate)
 app.command()(compare)
 app.command()(train)
-app.add_typer(model.app, name="model", help="List, show, add and verify model bundles.")
+app.add_typer(model.app, name="model", help="List, show, add, pull and verify model bundles.")
 app.command()(sample)
 app.command()(doctor)
 
