@@ -67,6 +67,7 @@ class Score(_Section):
     group_by: Literal["study", "folder"] = "study"
     settle: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
     decode_timeout: Annotated[float, Field(ge=1.0)] = DECODE_TIMEOUT
+    reject_unusual: bool = False
     prevalence: dict[str, Annotated[float, Field(gt=0.0, lt=1.0)]] = {}
 
 

@@ -21,8 +21,9 @@ MAX_CARD_BYTES = 64 << 20
 class Bundle:
     """A verified bundle.
 
-    `sha256` stands for card, weights and golden pair together: it is the SHA-256 of the lines
-    ``<sha256>  <file>`` of these three files, sorted by name (`digests.combined_digest`).
+    `sha256` stands for card, weights and golden pair together, and for the film check where there is one: it
+    is the SHA-256 of the lines ``<sha256>  <file>`` of these files, sorted by name
+    (`digests.combined_digest`).
     """
 
     folder: Path
@@ -39,6 +40,12 @@ class Bundle:
         """The golden pair."""
         return self.folder / GOLDEN_FILE
 
+    @property
+    def film_check_path(self) -> Path | None:
+        """The arrays that tell whether a picture is a frontal chest film; None where there are none."""
+        check = self.card.film_check
+        return None if check is None else self.folder / check.file
+
 
 def open_bundle(name_or_path: str | Path) -> Bundle:
     """The bundle of that name, or in that folder; its files are hashed and compared.
@@ -52,13 +59,13 @@ def open_bundle(name_or_path: str | Path) -> Bundle:
     folder = folders.find(name_or_path)
     card = read_card(folder)
     found = {}
-    for name in (CARD_FILE, card.weights.file, GOLDEN_FILE):
+    for name in _files(card):
         if not (folder / name).is_file():
             raise BundleError(f"The bundle {folder} has no file {name}: add the model again.")
         found[name] = digests.file_digest(folder / name)
-    if found[card.weights.file] != card.weights.sha256:
-        weights = folder / card.weights.file
-        raise BundleError(digests.altered(weights, card.weights.sha256, found[card.weights.file]))
+    for part in (card.weights, card.film_check):
+        if part is not None and found[part.file] != part.sha256:
+            raise BundleError(digests.altered(folder / part.file, part.sha256, found[part.file]))
     digests.check_sums(folder, found)
     bundle = Bundle(folder, card, digests.combined_digest(found))
     if str(name_or_path) == folders.CURRENT:
@@ -102,7 +109,12 @@ def read_card(folder: Path) -> Card:
 
 def write_sums(folder: Path) -> str:
     """Write ``SHA256SUMS`` for the bundle in `folder`, as its files are now; returns the bundle's hash."""
-    names = (CARD_FILE, read_card(folder).weights.file, GOLDEN_FILE)
-    found = {name: digests.file_digest(folder / name) for name in names}
+    found = {name: digests.file_digest(folder / name) for name in _files(read_card(folder))}
     (folder / digests.SUMS_FILE).write_text(digests.sums_text(found), encoding="utf-8")
     return digests.combined_digest(found)
+
+
+def _files(card: Card) -> tuple[str, ...]:
+    """The files that the bundle's hash stands for."""
+    names = (CARD_FILE, card.weights.file, GOLDEN_FILE)
+    return names if card.film_check is None else (*names, card.film_check.file)

@@ -27,8 +27,8 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Weights(_Part):
-    """The weights file beside the card, and the digest it must have."""
+class _File(_Part):
+    """A file beside the card, and the digest it must have."""
 
     file: str
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -39,6 +39,50 @@ class Weights(_Part):
         if PurePath(value).name != value:
             raise ValueError("must be the name of a file in the bundle, not a path")
         return value
+
+
+class Weights(_File):
+    """The weights file."""
+
+
+class Share(_Part):
+    """`count` of `of`."""
+
+    count: Annotated[int, Field(ge=0)]
+    of: Annotated[int, Field(ge=1)]
+
+
+class FilmCheckFile(_File):
+    """The film check's arrays (`bundles.film_check`), and what is known of it.
+
+    `found` and `false_alarms` are at the shipped limits, by kind and by sort of film.
+    """
+
+    method: str
+    found: dict[str, Share] = {}
+    false_alarms: dict[str, Share] = {}
+
+
+class FindingLocalisation(_Part):
+    """Of one finding: how often the map's highest point lies in the lesion, how often it would by chance, and
+    the mean overlap (intersection over union) of the map with the lesion."""
+
+    hits: Share
+    by_chance: Annotated[float, Field(ge=0.0, le=1.0)]
+    overlap: Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Localisation(_Part):
+    """Where the heat maps look (`cxrbatch.localisation`), as measured, good or bad.
+
+    `randomised`: by the part of the network that was given random weights, how much of the maps' order stayed
+    (rank correlation, -1 to 1).
+    """
+
+    method: str
+    findings: dict[str, FindingLocalisation]
+    randomisation_method: str = ""
+    randomised: dict[str, Annotated[float, Field(ge=-1.0, le=1.0)]] = {}
 
 
 class PlattCurve(_Part):
@@ -129,6 +173,9 @@ class Card(_Part):
     heat_maps: bool = True
     map_scale: dict[str, Annotated[float, Field(gt=0.0)]] | None = None
     """Per finding, the heat-map value (in logits) drawn at full strength: the same in every study."""
+    localisation: Localisation | None = None
+    """Where the heat maps look, on phantoms with known lesions."""
+    film_check: FilmCheckFile | None = None
     validation: Validation | None = None
     training_data: TrainingData | None = None
     intended_use: str

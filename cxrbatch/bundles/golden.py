@@ -100,7 +100,7 @@ def read_golden(bundle: Bundle) -> GoldenPair:
     """
     path = bundle.golden_path
     try:
-        _require_small(path)
+        require_small(path)
         with np.load(path, allow_pickle=False) as arrays:
             content = {name: arrays[name] for name in arrays.files}
         pair = GoldenPair(
@@ -129,8 +129,8 @@ def read_golden(bundle: Bundle) -> GoldenPair:
     return pair
 
 
-def _require_small(path: Path) -> None:
-    """Before numpy takes memory by what the arrays' headers say: both it and the archive must be modest.
+def require_small(path: Path) -> None:
+    """Before numpy takes memory by what an .npz file's headers say: they and the archive must be modest.
 
     Raises ValueError.
     """

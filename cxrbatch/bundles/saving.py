@@ -14,6 +14,7 @@ from cxrbatch.bundles import digests
 from cxrbatch.bundles.bundle import CARD_FILE, GOLDEN_FILE, Bundle, open_bundle, read_card, write_sums
 from cxrbatch.bundles.card import Card
 from cxrbatch.bundles.errors import BundleError
+from cxrbatch.bundles.film_check import FILM_CHECK_FILE, FilmCheck, write_arrays
 from cxrbatch.bundles.golden import FLOAT32_TOLERANCE, GoldenPair, write_golden
 from cxrbatch.bundles.inspection import inspect_network
 
@@ -58,6 +59,32 @@ def rewrite_card(folder: Path, fields: Mapping[str, Any]) -> Bundle:
     if not old.heat_maps:
         card = card.model_copy(update={"heat_maps": False, "map_scale": None})
     _write_card(folder, card)
+    return open_bundle(folder)
+
+
+def save_film_check(folder: Path, check: FilmCheck, about: Mapping[str, Any]) -> Bundle:
+    """Give the bundle in `folder` this film check, in the place of one it may have. Weights and golden pair
+    stay, and with them every probability; the bundle's hash changes.
+
+    Args:
+        about: the fields of `card.FilmCheckFile` but `file` and `sha256`.
+
+    Raises:
+        BundleError: a field is wrong.
+        OSError: the folder cannot be written.
+    """
+    old = open_bundle(folder)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        shutil.copytree(folder, draft, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".openvino"))
+        write_arrays(draft / FILM_CHECK_FILE, check)
+        entry = {**about, "file": FILM_CHECK_FILE, "sha256": digests.file_digest(draft / FILM_CHECK_FILE)}
+        fields = old.card.model_dump(mode="json", exclude={"weights"}) | {"film_check": entry}
+        _write_card(draft, _card(fields, draft / old.card.weights.file))
+        draft.chmod(0o755)
+        _move_into_place(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     return open_bundle(folder)
 
 

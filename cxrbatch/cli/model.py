@@ -1,4 +1,4 @@
-"""``cxrbatch model list | show | add | pull | verify | promote``."""
+"""``cxrbatch model list | show | add | pull | verify | localise | promote``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import typer
 
 from cxrbatch.chatter import imports_kept_quiet
 from cxrbatch.cli.exits import Exit, leave
+from cxrbatch.cli.film_check import calibrate_intake, fit_intake
+from cxrbatch.cli.localise import localise
 from cxrbatch.cli.promote import promote
 from cxrbatch.cli.pull import pull, say_added
 from cxrbatch.cli.terminal import printable, say, say_lines
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The models that films are scored with.", no_args_is_help=True)
 app.command()(promote)
+app.command()(fit_intake)
+app.command()(calibrate_intake)
 app.command()(pull)
+app.command()(localise)
 
 Model = Annotated[str, typer.Argument(help="Name of a model, or the folder of a bundle.")]
 

@@ -14,7 +14,9 @@ from typing import Any
 
 import keras
 
+from cxrbatch.bundles.film_check import Tap
 from cxrbatch.bundles.head import NoPooledHeadError, final_dense, pooled_head
+from cxrbatch.scoring.cells import cell_means
 
 
 class ClassActivationMaps(keras.layers.Layer):
@@ -60,17 +62,32 @@ def heat_map_model(classifier: keras.Model) -> keras.Model:
     return keras.Model(classifier.inputs[0], outputs, name="scoring")
 
 
-def scoring_model(classifier: keras.Model) -> keras.Model:
-    """`heat_map_model`; for another head {"logits"}, or, where these too are hidden, {"probabilities"}."""
+def scoring_model(classifier: keras.Model, tap: Tap | None = None) -> keras.Model:
+    """`heat_map_model`; for another head {"logits"}, or, where these too are hidden, {"probabilities"}.
+
+    With a `tap` there is also {"cells": (n, grid, grid, channels)}, for the film check.
+
+    Raises:
+        BundleError: the tap does not fit the network.
+    """
+    outputs = _outputs(classifier)
+    if tap is not None:
+        outputs = {**outputs, "cells": cell_means(classifier, tap)}
+    return keras.Model(classifier.inputs[0], outputs, name="scoring")
+
+
+def _outputs(classifier: keras.Model) -> dict[str, Any]:
     try:
-        return heat_map_model(classifier)
+        head = pooled_head(classifier)
     except NoPooledHeadError:
         pass
+    else:
+        return ClassActivationMaps(head.dense, name="class_activation_maps")(head.features)
     try:
         dense = final_dense(classifier)
     except NoPooledHeadError:
-        return keras.Model(classifier.inputs[0], {"probabilities": classifier.outputs[0]}, name="scoring")
-    return keras.Model(classifier.inputs[0], Logits(dense, name="logits")(dense.input), name="scoring")
+        return {"probabilities": classifier.outputs[0]}
+    return Logits(dense, name="logits")(dense.input)
 
 
 def _weights(dense: keras.layers.Dense) -> tuple[Any, Any | None]:

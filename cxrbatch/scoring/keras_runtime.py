@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from cxrbatch.bundles.bundle import Bundle
+from cxrbatch.bundles.film_check import read_film_check
 from cxrbatch.bundles.network import in_mixed_precision, load_classifier
 from cxrbatch.scoring.heatmaps import scoring_model
 from cxrbatch.scoring.prediction import Floats, Prediction, check_shape, prediction_from_outputs
@@ -39,13 +40,15 @@ class KerasPredictor:
             f"keras {version('keras')}, tensorflow {tf.__version__}, {device}"
             f"{', mixed precision' if mixed_precision else ''}"
         )
-        self._run = self._compile(scoring_model(classifier))
+        self._check = read_film_check(bundle)
+        self._run = self._compile(scoring_model(classifier, None if self._check is None else self._check.tap))
 
     def __call__(self, batch: Floats) -> Prediction:
         """Score one batch; see `Predictor`."""
         check_shape(batch, self._shape)
         outputs = self._run(tf.constant(batch, tf.float32))
-        return prediction_from_outputs({name: np.asarray(value) for name, value in outputs.items()}, batch)
+        named = {name: np.asarray(value) for name, value in outputs.items()}
+        return prediction_from_outputs(named, batch, self._check)
 
     def _compile(self, model: keras.Model) -> tf.types.experimental.ConcreteFunction:
         def forward(batch: tf.Tensor) -> dict[str, tf.Tensor]:

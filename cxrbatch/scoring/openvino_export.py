@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrbatch.bundles.bundle import Bundle
+from cxrbatch.bundles.film_check import Tap, read_film_check
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,8 @@ def exported_model(bundle: Bundle) -> tuple[bytes, bytes]:
         content = _read(folder)
         if content is not None:
             return content
-    exported = _export(bundle)
+    check = read_film_check(bundle)
+    exported = export(bundle, None if check is None else check.tap)
     for folder in _cache_folders(bundle, key):
         if _store(folder, exported):
             return exported
@@ -96,7 +98,8 @@ def _sums(content: tuple[bytes, bytes]) -> str:
     return "".join(lines)
 
 
-def _export(bundle: Bundle) -> tuple[bytes, bytes]:
+def export(bundle: Bundle, tap: Tap | None) -> tuple[bytes, bytes]:
+    """``model.xml`` and ``model.bin`` of the bundle's scoring model, made anew, with that tap."""
     import_openvino()
     import keras
 
@@ -104,7 +107,7 @@ def _export(bundle: Bundle) -> tuple[bytes, bytes]:
     from cxrbatch.scoring.heatmaps import scoring_model
 
     spec = bundle.card.input
-    model = scoring_model(load_classifier(bundle))
+    model = scoring_model(load_classifier(bundle), tap)
     signature = [keras.InputSpec(shape=(None, spec.height, spec.width, spec.channels), dtype="float32")]
     _log.info("Preparing '%s' for OpenVINO, once; this takes about 20 seconds.", bundle.card.name)
     with tempfile.TemporaryDirectory(prefix="cxrbatch-openvino-") as folder:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cxrbatch.bundles.bundle import Bundle
+from cxrbatch.bundles.film_check import read_film_check
 from cxrbatch.scoring.openvino_export import exported_model, import_openvino
 from cxrbatch.scoring.prediction import Floats, Prediction, check_shape, prediction_from_outputs
 
@@ -32,6 +33,7 @@ class OpenVinoPredictor:
         self.runtime_version = f"openvino {openvino.get_version()}, {device}"
         self._names = [_name(output.get_names()) for output in compiled.outputs]
         self._request = compiled.create_infer_request()
+        self._check = read_film_check(bundle)
 
     def __call__(self, batch: Floats) -> Prediction:
         """Score one batch; see `Predictor`."""
@@ -39,7 +41,7 @@ class OpenVinoPredictor:
         batch = np.ascontiguousarray(batch, np.float32)
         results = self._request.infer({0: batch}, share_inputs=True, share_outputs=False)
         outputs = {name: np.asarray(results[index]) for index, name in enumerate(self._names)}
-        return prediction_from_outputs(outputs, batch)
+        return prediction_from_outputs(outputs, batch, self._check)
 
 
 def _settings(threads: int | None) -> dict[str, Any]:
@@ -60,4 +62,4 @@ def _settings(threads: int | None) -> dict[str, Any]:
 
 def _name(names: set[str]) -> str:
     """The name `heatmaps.scoring_model` gave an output, among those that the conversion added."""
-    return next(name for name in ("logits", "maps", "probabilities") if name in names)
+    return next(name for name in ("logits", "maps", "probabilities", "cells") if name in names)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cxrbatch.bundles.film_check import FilmCheck, Look
 
 Floats = NDArray[np.float32]
 
@@ -18,12 +20,14 @@ class Prediction:
 
     `maps` float32 (n, grid rows, grid columns, findings) in logits (their mean over the grid plus the
     finding's bias is the logit), or None where the model's head gives none. NaN, in the input or from
-    the network, is NaN here: never a probability.
+    the network, is NaN here: never a probability. `looks` (n of them) say whether the pictures look like
+    frontal chest films, None where the bundle has no film check.
     """
 
     logits: Floats
     probabilities: Floats
     maps: Floats | None
+    looks: Sequence[Look] | None = None
 
 
 class Predictor(Protocol):
@@ -66,7 +70,9 @@ def logit(probabilities: NDArray[np.floating[Any]]) -> Floats:
     return np.log(p / (1.0 - p)).astype(np.float32)
 
 
-def prediction_from_outputs(outputs: Mapping[str, NDArray[Any]], batch: Floats) -> Prediction:
+def prediction_from_outputs(
+    outputs: Mapping[str, NDArray[Any]], batch: Floats, check: FilmCheck | None = None
+) -> Prediction:
     """The outputs of `heatmaps.scoring_model` for `batch`, by name, as a `Prediction`.
 
     An image with NaN or infinite pixels gets NaN throughout: on CPUs a network's ReLUs turn NaN into 0,
@@ -76,9 +82,10 @@ def prediction_from_outputs(outputs: Mapping[str, NDArray[Any]], batch: Floats) 
     broken = ~np.isfinite(batch).all(axis=(1, 2, 3))
     for value in outputs.values():
         value[broken] = np.nan
+    looks = None if check is None else check.looks(outputs["cells"])
     if "probabilities" in outputs:
-        return Prediction(logit(outputs["probabilities"]), outputs["probabilities"], None)
-    return Prediction(outputs["logits"], sigmoid(outputs["logits"]), outputs.get("maps"))
+        return Prediction(logit(outputs["probabilities"]), outputs["probabilities"], None, looks)
+    return Prediction(outputs["logits"], sigmoid(outputs["logits"]), outputs.get("maps"), looks)
 
 
 def check_shape(batch: Floats, expected: tuple[int, ...]) -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cxrbatch.bundles.bundle import Bundle
-from cxrbatch.bundles.golden import check_golden
+from cxrbatch.bundles.errors import BundleError
+from cxrbatch.bundles.film_check import Look, read_film_check
+from cxrbatch.bundles.golden import check_golden, read_golden
 from cxrbatch.scoring.prediction import Floats, Prediction, Predictor
 
 __all__ = ["Prediction", "Predictor", "Runtime", "has_gpu", "load_predictor"]
@@ -57,7 +60,40 @@ def load_predictor(
 
         predictor = OpenVinoPredictor(bundle, batch_size or CPU_BATCH, threads)
     check_golden(_GoldenView(predictor), bundle)
+    check_golden_looks(predictor, bundle)
     return predictor
+
+
+def check_golden_looks(predictor: Predictor, bundle: Bundle) -> None:
+    """Hold the film check's figures for the golden input against those it was made with.
+
+    Raises:
+        BundleError: they differ by more than the check's tolerance for the predictor's precision.
+    """
+    check = read_film_check(bundle)
+    if check is None:
+        return
+    found = golden_looks(predictor, bundle)
+    difference = float(np.max(np.abs(found - check.golden)))
+    allowed = check.tolerance[predictor.precision]
+    # Written so that NaN fails.
+    if not difference <= allowed:
+        raise BundleError(
+            f"The film check of the model '{bundle.card.name}' does not give its golden output on this "
+            f"machine: it differs by {difference:.2g}, allowed is {allowed:.2g} in {predictor.precision}. "
+            "Nothing was scored."
+        )
+
+
+def golden_looks(predictor: Predictor, bundle: Bundle) -> NDArray[np.float64]:
+    """(n, 2): `wrong` and `atypicality` of the golden input's n pictures."""
+    inputs, size = read_golden(bundle).input, predictor.batch_size
+    batch = np.zeros((-(-len(inputs) // size) * size, *inputs.shape[1:]), np.float32)
+    batch[: len(inputs)] = inputs
+    looks: list[Look] = []
+    for at in range(0, len(batch), size):
+        looks.extend(predictor(batch[at : at + size]).looks or ())
+    return np.array([(look.wrong, look.atypicality) for look in looks[: len(inputs)]])
 
 
 def has_gpu() -> bool:

@@ -22,6 +22,9 @@ ARCHITECTURES = {
 }
 """The name on the card, and the module that builds it."""
 
+MIDDLE = {"densenet121": "pool3_pool", "efficientnet-lite0": "block10_add"}
+"""A layer at a sixteenth of the input's size: past edges and textures, before what fine-tuning changes."""
+
 
 WHOLE_MODEL = "keras"
 """On the card in place of an architecture: the weights file is a whole ``.keras`` model."""

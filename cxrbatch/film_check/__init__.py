@@ -1,0 +1,1 @@
+"""The film check of a bundle: fitting it, judging it, and a site's own limits. A joining package."""
