@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cxrbatch.bundles.bundle import open_bundle
-from cxrbatch.bundles.card import Card, PlattCurve
+from cxrbatch.bundles.card import Card, OperatingPointCurve, PlattCurve
 from cxrbatch.bundles.errors import BundleError
 from cxrbatch.bundles.prevalence import at_prevalence
 
@@ -61,3 +61,11 @@ def test_what_cannot_be_done_is_told(card):
         at_prevalence(card, {"Hernia": 0.1})
     with pytest.raises(BundleError, match="does not tell"):
         at_prevalence(card.model_copy(update={"calibration_prevalence": None}), {"Mass": 0.1})
+
+
+def test_values_scaled_to_an_operating_point_have_no_prevalence(card):
+    scaled = card.model_copy(
+        update={"calibration": dict.fromkeys(card.findings, OperatingPointCurve(operating_point=0.3))}
+    )
+    with pytest.raises(BundleError, match="Mass are scaled to its operating point and are no frequencies"):
+        at_prevalence(scaled, {"Mass": 0.01})
