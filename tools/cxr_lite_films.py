@@ -30,10 +30,12 @@ from tools.linear_head import Array, Cohort
 SPEC = InputSpec(height=320, width=320, channels=3, scaling=Scaling.IMAGENET, fit=Fit.PAD)
 SALT = "cxr-lite"
 AUGMENTED = 4
+CHANGES = Augmentation(rotation=12.0, shift=0.08, scale=0.25, contrast=0.3)
 VIEWS = 2 + AUGMENTED
-"""Of a film: itself, its mirror image, and as many random changes as `cxrbatch train` makes."""
+"""Of a film: itself, its mirror image, and random changes, as wide as the recipe's, of each in turn."""
 _LABELS, _SOFT, _FEATURES = "labels.csv", "published_probabilities.csv", "features.npz"
 _CERTAIN = 1e-5
+_FIRST_DRAW = 100
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,16 @@ def imagenet_features(data: Path, films: Films, cache: Path) -> Array:
 
 def _make_views():  # type: ignore[no-untyped-def]
     """(film uint16, its number) -> (VIEWS, height, width, channels), the same for the same number."""
-    fit, scale, augment = make_fit(SPEC), make_scale(SPEC), make_augment(Augmentation())
+    fit, scale, augment = make_fit(SPEC), make_scale(SPEC), make_augment(CHANGES)
 
     def views(pixels: tf.Tensor, row: int) -> tf.Tensor:
         grey = fit(pixels)
-        changed = [augment(grey, tf.constant((row, draw), tf.int64)) for draw in range(AUGMENTED)]
-        return tf.stack([scale(view) for view in (grey, grey[:, ::-1], *changed)])
+        sides = (grey, grey[:, ::-1])
+        changed = [
+            augment(sides[draw % 2], tf.constant((row, _FIRST_DRAW + draw), tf.int64))
+            for draw in range(AUGMENTED)
+        ]
+        return tf.stack([scale(view) for view in (*sides, *changed)])
 
     return views
 
