@@ -140,8 +140,6 @@ def _from_preset(weights: Path, preset: str, *described: object) -> dict[str, An
         _require_no_torch(weights, preset)
     fields = _plain_fields(known.description, known.architecture, known.findings, known.input)
     fields["licence"] = known.licence
-    if known.variant is not None:
-        fields["training_data"] = {"description": f"{known.variant.data}; training patients unknown here"}
     return fields
 
 

@@ -12,7 +12,7 @@ from cxrbatch.bundles.errors import BundleError
 from cxrbatch.bundles.presets import Preset
 from cxrbatch.bundles.torch_densenet import checked_arrays, torchvision_keys, write_keras_weights
 from cxrbatch.bundles.torch_file import read_state_dict
-from cxrbatch.bundles.torchxrayvision import DEFAULT, OUTPUTS, VARIANTS, variant_with
+from cxrbatch.bundles.torchxrayvision import DEFAULT, OUTPUTS, VARIANTS, Variant, variant_with
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +38,7 @@ class _Outputs:
     names: tuple[str, ...]
     points: tuple[float, ...] | None
     notes: tuple[str, ...] = ()
+    variant: Variant | None = None
 
 
 def convert(path: Path, preset: Preset, folder: Path) -> Converted:
@@ -60,6 +61,9 @@ def convert(path: Path, preset: Preset, folder: Path) -> Converted:
     fields: dict[str, Any] = {"limits": _limits(len(kept), len(outputs.names))}
     if outputs.points is not None:
         fields |= _operating_points(outputs, kept)
+    if outputs.variant is not None:
+        trained = f"{preset.description}, {outputs.variant.name}, trained on {outputs.variant.data}"
+        fields["training_data"] = {"description": f"{trained}; training patients unknown here"}
     left_out = _left_out(outputs.names, kept)
     findings = tuple(outputs.names[i] for i in kept)
     return Converted(target, findings, fields, (*outputs.notes, *left_out))
@@ -83,7 +87,7 @@ def _xrv_outputs(path: Path, preset: Preset, state: dict[str, torch.Tensor]) -> 
             f"{path.name} holds no operating points: it was taken for {variant.name}, with that one's. If it "
             "is another of torchxrayvision's, add it with its own preset (torchxrayvision-nih, -pc, ...)."
         )
-        return _Outputs(variant.name, _names(points), points, () if told else (note,))
+        return _Outputs(variant.name, _names(points), points, () if told else (note,), variant)
     points = _points_in(path, state["op_threshs"])
     found = variant_with(points)
     if found and told and found is not told:
@@ -94,7 +98,8 @@ def _xrv_outputs(path: Path, preset: Preset, state: dict[str, torch.Tensor]) -> 
     if found is None:
         note = f"The operating points in {path.name} are of none of torchxrayvision's published weights."
         return _Outputs(f"op_threshs in {path.name}", _names(points), points, (note,))
-    return _Outputs(found.name, _names(points), points, (f"By its operating points it is {found.name}.",))
+    note = f"By its operating points it is {found.name}."
+    return _Outputs(found.name, _names(points), points, (note,), found)
 
 
 def _points_in(path: Path, tensor: torch.Tensor) -> tuple[float, ...]:

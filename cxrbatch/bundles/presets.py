@@ -56,7 +56,7 @@ _CHEXNET_ORDER = (
 def _torchxrayvision(variant: Variant | None) -> Preset:
     name = variant.name if variant else DEFAULT
     return Preset(
-        description=f"{variant.name if variant else 'DenseNet121'} of torchxrayvision (mlmed)",
+        description="DenseNet121 of torchxrayvision (mlmed)",
         architecture="densenet121",
         input=InputSpec(height=224, width=224, channels=1, scaling=Scaling.XRV, fit=Fit.CROP),
         findings=OUTPUTS,

@@ -191,14 +191,14 @@ def test_heat_maps_are_torchs_class_activations(xrv: Case) -> None:
 
     kept = [i for i, p in enumerate(POINTS) if not np.isnan(p)]
     with torch.no_grad():
-        features = xrv.network.features(xrv.inputs).relu()
+        features = xrv.network.features(xrv.inputs[1:2]).relu()
         expected = torch.einsum("nchw,kc->nhwk", features, xrv.network.classifier.weight[kept]).numpy()
 
-    found = heat_map_model(xrv.classifier)(xrv.ours())
+    found = heat_map_model(xrv.classifier)(xrv.ours()[1:2])
 
     assert expected.std() > 0.1
     np.testing.assert_allclose(np.asarray(found["maps"]), expected, atol=1e-3 * np.abs(expected).max())
-    np.testing.assert_allclose(np.asarray(found["logits"]), xrv.logits[:, kept], atol=1e-3)
+    np.testing.assert_allclose(np.asarray(found["logits"]), xrv.logits[1:2, kept], atol=1e-3)
 
 
 def test_a_night_gives_torchxrayvisions_values_and_reports_on_the_bundles_own_findings(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cxrbatch.bundles import converting
 from cxrbatch.bundles.adding import add_bundle
 from cxrbatch.bundles.card import OperatingPointCurve
 from cxrbatch.bundles.errors import BundleError
@@ -254,3 +255,43 @@ def test_scaled_values_are_torchxrayvisions(name: str) -> None:
         np.testing.assert_allclose(ours, expected[:, output], atol=2e-6)
         assert curve(curve.operating_point) == 0.5
         assert ours[:60] == sorted(ours[:60])
+
+
+@pytest.mark.parametrize(
+    ("preset", "points", "variant", "told"),
+    [
+        ("torchxrayvision", "nih", "nih", "By its operating points it is densenet121-res224-nih"),
+        (
+            "torchxrayvision",
+            None,
+            "all",
+            "holds no operating points: it was taken for densenet121-res224-all",
+        ),
+        ("torchxrayvision-pc", None, "pc", "no name"),
+    ],
+)
+def test_which_weights_they_are_is_told_and_stands_on_the_card(
+    tmp_path: Path,
+    state: dict[str, torch.Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+    preset: str,
+    points: str | None,
+    variant: str,
+    told: str,
+) -> None:
+    monkeypatch.setattr(
+        converting, "write_keras_weights", lambda *_: None
+    )  # it takes seconds, elsewhere tested
+    extra = {}
+    if points:
+        known = VARIANTS[f"densenet121-res224-{points}"].operating_points
+        extra["op_threshs"] = torch.tensor([np.nan if p is None else p for p in known])
+    torch.save({**state, **extra}, tmp_path / "w.pt")
+
+    converted = converting.convert(tmp_path / "w.pt", PRESETS[preset], tmp_path)
+
+    of = VARIANTS[f"densenet121-res224-{variant}"]
+    assert any(told in note for note in converted.notes)
+    assert len(converted.findings) == sum(p is not None for p in of.operating_points)
+    assert of.data in converted.card_fields["training_data"]["description"]
+    assert of.name in converted.card_fields["thresholds_method"]
