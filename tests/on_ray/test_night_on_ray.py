@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +29,6 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def kept(run: Path) -> int:
     return len(list((run / "store").glob("*/*.jpg")))
-
-
-def children(pid: int, tools: Any) -> list[int]:
-    found = []
-    for other in tools.command_lines():
-        try:
-            stat = Path(f"/proc/{other}/stat").read_text()
-        except OSError:
-            continue
-        if int(stat.rpartition(")")[2].split()[1]) == pid:
-            found.append(other)
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -61,36 +52,48 @@ def alone(tmp_path_factory: pytest.TempPathFactory, inbox: Path, tools: Any) -> 
 
 
 def test_faults_change_nothing(cluster: Any, tools: Any, inbox: Path, alone: Path, tmp_path: Path) -> None:
-    """Begun on one machine, gone on with on a cluster of which a scorer dies and a node goes."""
-    run = tmp_path / "run"
-    begun = tools.score(inbox, run, *QUICK, CXRBATCH_TEST_SLOWLY="0.2")
+    """Begun on one machine, gone on with on a cluster: scorers are killed, a node goes, a film is poison."""
+    run, options = tmp_path / "run", (*ONE, "--reports", "html")
+    begun = tools.score(inbox, run, *options, CXRBATCH_TEST_SLOWLY="0.2")
     tools.until(lambda: kept(run) >= 3, "three films kept")
     begun.kill()
     begun.communicate()
     assert kept(run) < FILMS / 2
 
+    bad = inbox / "09-bad.png"  # after the run that this one is compared with: one machine would die of it
+    tools.write_film(bad, 98, misbehave="scorer")
     third = cluster.add("third", CXRBATCH_TEST_SLOWLY="0.3")
-    driver = cluster.score(inbox, run, *QUICK)
+    driver = cluster.score(inbox, run, *options)
     tools.until(lambda: third.pids("ray::ScoringStation.work"), "films on the third node")
-    (scorer,) = cluster.nodes["north"].pids("ray::ScoringStation")
-    os.kill(scorer, signal.SIGKILL)
+    for scorer in cluster.nodes["north"].pids("ray::ScoringStation"):
+        os.kill(scorer, signal.SIGKILL)
     third.kill()
     tools.finish(driver, 3)
+    bad.unlink()
 
-    for name in TABLES:
+    for name in ("scores.csv", "studies.csv"):
         assert (run / name).read_bytes() == (alone / name).read_bytes(), name
-    assert {row["reason"] for row in rows(run / "rejected.csv")} == {"decoder_crashed", "decode_failed"}
+    lines = (run / "rejected.csv").read_bytes().splitlines()
+    (poisoned,) = [line for line in lines if bad.name.encode() in line]
+    assert b"decoder_crashed" in poisoned
+    assert [line for line in lines if line != poisoned] == (alone / "rejected.csv").read_bytes().splitlines()
+    assert len(list((run / "reports").glob("*/report.html"))) == len(rows(run / "studies.csv"))
     engine = json.loads((run / "run.json").read_text())["engine"]
     assert engine["name"] == "ray"
     assert engine["slowest_stage"]
-    assert engine["nodes"]["north"]["lost_workers"] == 1
     assert engine["nodes"]["third"]["lost_workers"] >= 1
-    assert engine["nodes"]["south"]["images"] > 0
-    for node in ("head", "north", "south"):
+    assert sum(node["images"] for node in engine["nodes"].values()) > FILMS / 2
+    nothing_left(cluster, tools, "head", "north", "south")
+
+
+def nothing_left(cluster: Any, tools: Any, *nodes: str) -> None:
+    """A run has left none of its processes on these nodes."""
+    for node in nodes:
         for title in ("cxrbatch", "Station", "forkserver"):
             tools.until(lambda n=node, t=title: not cluster.nodes[n].pids(t), f"{title} left on {node}", 30)
 
 
+@pytest.mark.long
 def test_a_film_that_kills_its_scorer_is_tried_twice(cluster: Any, tools: Any, tmp_path: Path) -> None:
     inbox, run = tmp_path / "inbox", tmp_path / "run"
     inbox.mkdir()
@@ -100,19 +103,97 @@ def test_a_film_that_kills_its_scorer_is_tried_twice(cluster: Any, tools: Any, t
     tools.finish(cluster.score(inbox, run, *ONE, "--reports", "html"), 3)
     (bad,) = rows(run / "rejected.csv")
     assert (Path(bad["path"]).name, bad["reason"]) == ("2-bad.png", "decoder_crashed")
-    assert [Path(row["path"]).name for row in rows(run / "scores.csv")] == [f"{n}.png" for n in range(5)]
+    assert {Path(row["path"]).name for row in rows(run / "scores.csv")} == {f"{n}.png" for n in range(5)}
     account = json.loads((run / "run.json").read_text())
     assert sum(node["lost_workers"] for node in account["engine"]["nodes"].values()) == 2
     assert len(list((run / "reports").glob("*/report.html"))) == 5
 
 
-def test_a_node_with_another_version_is_named(cluster: Any, tools: Any, inbox: Path, tmp_path: Path) -> None:
-    odd = cluster.add("odd", CXRBATCH_TEST_VERSION="2.0.1")
+@pytest.mark.long
+def test_nodes_that_are_not_like_the_driver_are_named(
+    cluster: Any, tools: Any, inbox: Path, tmp_path: Path
+) -> None:
+    """One has another TensorFlow, one does not see the folder: its mount is another's."""
+    hidden = tmp_path / "share"
+    hidden.mkdir()
+    blind = ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs tmpfs {hidden} && exec "$@"', "sh")
+    if subprocess.run([*blind, "true"], capture_output=True).returncode:
+        pytest.skip("no file system may be mounted here")
+    added = [cluster.add("odd", CXRBATCH_TEST_VERSION="2.0.1"), cluster.add("blind", first=blind)]
     try:
-        messages = tools.finish(cluster.score(inbox, tmp_path / "run", *QUICK), 2)
+        messages = tools.finish(cluster.score(inbox, hidden / "run", *QUICK), 2)
     finally:
-        odd.kill()
-    assert "1 of 3 nodes" in messages
-    assert "node odd has tensorflow 2.0.1 instead of" in messages
-    assert "north" not in messages
-    assert not (tmp_path / "run" / "scores.csv").exists()
+        for node in added:
+            node.kill()
+    (line,) = messages.strip().splitlines()
+    assert "2 of 4 nodes" in line
+    assert "ode odd has tensorflow 2.0.1 instead of" in line
+    assert f"ode blind cannot see the run folder {hidden / 'run'}" in line
+    assert "north" not in line
+    assert not (hidden / "run" / "scores.csv").exists()
+
+
+@pytest.mark.long
+def test_a_driver_that_is_killed_goes_on(
+    cluster: Any, tools: Any, inbox: Path, alone: Path, tmp_path: Path
+) -> None:
+    """Begun on the cluster, killed, stopped by SIGTERM, finished on one machine."""
+    run = tmp_path / "run"
+    slow = cluster.add("slow", CXRBATCH_TEST_SLOWLY="0.5")
+    try:
+        for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)):
+            before = kept(run)
+            driver = cluster.score(inbox, run, *QUICK)
+            tools.until(lambda: kept(run) > before, "another film kept")  # noqa: B023 (called at once)
+            driver.send_signal(number)
+            driver.communicate(timeout=60)
+            assert driver.returncode == code
+            nothing_left(cluster, tools, "head", "north", "south", "slow")
+    finally:
+        slow.kill()
+    tools.finish(tools.score(inbox, run, *QUICK), 3)
+    for name in TABLES:
+        assert (run / name).read_bytes() == (alone / name).read_bytes(), name
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_ray_is_left_where_one_was_started(
+    tools: Any, inbox: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """A Ray of this machine ends with the run, however that ends; its folder too, unless it was killed."""
+    run, folder = tmp_path / "run", Path(tempfile.mkdtemp(prefix="cxr-", dir="/tmp"))
+    driver = tools.score(
+        inbox,
+        run,
+        *QUICK,
+        "--engine",
+        "ray",
+        TMPDIR=str(folder),
+        CXRBATCH_TEST_SLOWLY="0.5",
+        RAY_AUTH_MODE="",
+    )
+    try:
+        tools.until(lambda: kept(run), "a film kept")
+        assert [line for line in tools.command_lines().values() if str(folder) in line]
+        driver.send_signal(number)
+        driver.communicate(timeout=60)
+        assert driver.returncode == (-number if number == signal.SIGKILL else 128 + number)
+        tools.until(lambda: not left(folder, tools), "Ray left behind", 60)
+        assert number == signal.SIGKILL or not list(folder.glob("cxrbatch-ray-*"))
+    finally:
+        driver.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def left(folder: Path, tools: Any) -> list[str]:
+    """Command lines of processes that have to do with a Ray in `folder`."""
+    found = []
+    for pid, line in tools.command_lines().items():
+        try:
+            variables = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            continue
+        if str(folder) in line or str(folder).encode() in variables:
+            found.append(line)
+    return found

@@ -109,6 +109,7 @@ class Foreman:
         """Actors that can be given jobs."""
         self.starting = 0
         """Actors that are on their way."""
+        self._events.put(_nothing)  # so that actors are started at once
         self._thread = threading.Thread(target=self._lead, daemon=True)
         self._thread.start()
 
