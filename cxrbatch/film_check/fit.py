@@ -31,7 +31,7 @@ from cxrbatch.film_check.reading import read_films
 from cxrbatch.intake.walk import walk
 
 GRID = 5
-CLEAR_SHARE = 0.9
+CLEAR_SHARE = 0.95
 """Of inverted and turned films that count as clear cases."""
 LEAST_FILMS = 100
 

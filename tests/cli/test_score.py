@@ -44,7 +44,6 @@ def _fails_with(result: Result, code: int, *words: str) -> None:
         (["INBOX", "--ray-address", "auto"], ["--ray-address", "is for --engine ray"]),
         (["INBOX", "--cpus-per-scorer", "2"], ["--cpus-per-scorer", "is for --engine ray"]),
         (["INBOX", "--deidentify"], ["--deidentify", "needs a site key", "key_file"]),
-        (["INBOX", "--reject-unusual"], ["--reject-unusual", "not available"]),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(

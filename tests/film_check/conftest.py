@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -21,8 +22,8 @@ def _own_model_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CXRBATCH_MODELS", raising=False)
 
 
-def make_bundle(folder: Path, seed: int = 3, name: str = "tiny") -> Bundle:
-    keras.utils.set_random_seed(seed)
+def _bundle(folder: Path) -> Bundle:
+    keras.utils.set_random_seed(3)
     inputs = keras.Input((SIDE, SIDE, 3))
     x = keras.layers.Conv2D(12, 5, strides=2, padding="same", activation="relu", name="middle")(inputs)
     x = keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="upper")(x)
@@ -31,7 +32,7 @@ def make_bundle(folder: Path, seed: int = 3, name: str = "tiny") -> Bundle:
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder / "net.keras")
     fields = {
-        "name": name,
+        "name": "tiny",
         "version": "1",
         "architecture": "keras",
         "findings": ("Effusion", "Mass"),
@@ -42,9 +43,15 @@ def make_bundle(folder: Path, seed: int = 3, name: str = "tiny") -> Bundle:
         "limits": "random weights",
         "licence": "none",
     }
-    return save_bundle(folder / name, folder / "net.keras", fields)
+    return save_bundle(folder / "tiny", folder / "net.keras", fields)
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Bundle:
-    return make_bundle(tmp_path / "models")
+    return _bundle(tmp_path / "models")
+
+
+@pytest.fixture(scope="session")
+def make_bundle() -> Callable[[Path], Bundle]:
+    """Makes the same bundle in a folder."""
+    return _bundle
