@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from cxrbatch.bundles import presets, public_weights, pulling
 from cxrbatch.bundles.architectures import build_architecture
+from cxrbatch.bundles.bundle import Bundle, open_bundle
 from cxrbatch.bundles.errors import BundleError
 from cxrbatch.bundles.presets import PRESETS, Preset
 from cxrbatch.bundles.public_weights import PublicWeights, registry
@@ -147,8 +148,21 @@ def test_an_unverified_hash_is_asked_for_before_anything_is_fetched(
     assert server.requests == 0
 
 
+@pytest.fixture
+def added(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """What would be added: making a bundle takes seconds, and is tested once above."""
+    calls: list[dict[str, object]] = []
+
+    def record(weights: Path, name: str, **more: object) -> Bundle:
+        calls.append({"sha256": _digest(weights), "name": name, **more})
+        return open_bundle("cxr-lite")
+
+    monkeypatch.setattr(pulling, "add_bundle", record)
+    return calls
+
+
 def test_a_pinned_hash_is_enough_and_no_other_is_taken(
-    server: Server, weights: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, weights: Path, monkeypatch: pytest.MonkeyPatch, added: list[dict[str, object]]
 ) -> None:
     pinned = {"sha256": _digest(weights), "size": weights.stat().st_size, "verified": "a test, today"}
     _entry(server, monkeypatch, **pinned)
@@ -157,12 +171,13 @@ def test_a_pinned_hash_is_enough_and_no_other_is_taken(
 
     assert _pull("small", "--name", "mine").exit_code == 0
 
-    card = json.loads(CliRunner().invoke(app, ["show", "mine"]).stdout)["card"]
-    assert "pinned, a test, today" in card["training_data"]["description"]
+    (call,) = added
+    assert (call["name"], call["sha256"]) == ("mine", pinned["sha256"])
+    assert "pinned, a test, today" in str(call["card_fields"])
 
 
 def test_a_file_in_hand_needs_no_server(
-    server: Server, weights: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, weights: Path, monkeypatch: pytest.MonkeyPatch, added: list[dict[str, object]]
 ) -> None:
     _entry(server, monkeypatch, url=None)
     _one_line(_pull("small", "--sha256", "a" * 64), 2, "published nowhere", "--from FILE")
@@ -176,6 +191,7 @@ def test_a_file_in_hand_needs_no_server(
 
     assert server.requests == 0
     assert weights.is_file()
+    assert [call["sha256"] for call in added] == [_digest(weights)]
 
 
 def test_a_server_that_has_it_not_is_one_line_and_exit_1(
