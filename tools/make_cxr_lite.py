@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 from cxrbatch.bundles.bundle import CARD_FILE, GOLDEN_FILE, Bundle, open_bundle
 from cxrbatch.bundles.digests import SUMS_FILE
+from cxrbatch.bundles.film_check import FILM_CHECK_FILE
 from cxrbatch.bundles.network import load_classifier
 from cxrbatch.bundles.saving import save_bundle
 from cxrbatch.evaluation.leaks import training_hashes
+from cxrbatch.film_check.fit import FitError, take_over
 from cxrbatch.intake.records import FileKind
 from cxrbatch.pipeline.preprocess import preprocess_one
 from cxrbatch.radiographs.read import read_radiograph
@@ -33,7 +35,7 @@ from tools.cxr_lite_start import save_start
 from tools.cxr_lite_training import run_training
 
 VERSION = "0.2.0"
-_MADE_HERE = {CARD_FILE, GOLDEN_FILE, SUMS_FILE, "weights.weights.h5"}
+_MADE_HERE = {CARD_FILE, GOLDEN_FILE, SUMS_FILE, FILM_CHECK_FILE, "weights.weights.h5"}
 
 
 def main() -> None:
@@ -59,7 +61,10 @@ def main() -> None:
         patient_hashes=training_hashes(films.table["Patient ID"], SALT),
         salt=SALT,
     )
-    bundle = write(arguments.bundle, trained, fields)
+    with tempfile.TemporaryDirectory() as temporary:
+        before = Path(temporary) / "before"
+        shutil.copytree(arguments.bundle, before)
+        bundle = with_film_check(write(arguments.bundle, trained, fields), open_bundle(before))
     print(f"{bundle.card.name} {bundle.card.version}, SHA-256 {bundle.sha256}\n{bundle.card.limits}")
 
 
@@ -93,6 +98,16 @@ def write(folder: Path, trained: Bundle, fields: dict[str, object]) -> Bundle:
         for path in kept.iterdir():
             shutil.copy2(path, folder / path.name)
     return bundle
+
+
+def with_film_check(bundle: Bundle, before: Bundle) -> Bundle:
+    """The last step: the film check of the bundle that was here before, where the network is still the same
+    up to the layer that it looks at. Else it is fitted anew by hand (README.md)."""
+    try:
+        return take_over(bundle, before)
+    except FitError as error:
+        print(f"No film check yet: {error}")
+        return bundle
 
 
 if __name__ == "__main__":
