@@ -83,7 +83,7 @@ class Node:
 
 
 class Cluster:
-    """A head that does no work, and nodes that do."""
+    """A head and further nodes, of one processor each."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -92,7 +92,7 @@ class Cluster:
             self._port = free.getsockname()[1]
         self.nodes: dict[str, Node] = {}
         head = ("--head", f"--port={self._port}", "--include-dashboard=false", f"--temp-dir={folder}")
-        self.add("head", 0, *head)
+        self.add("head", 1, *head)
 
     @property
     def address(self) -> str:
@@ -177,12 +177,11 @@ def write_film(path: Path, seed: int, **text: str) -> None:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """Two nodes of one processor each, and a head."""
+    """A head and one more node."""
     folder = Path(tempfile.mkdtemp(prefix="cxr-", dir="/tmp"))
     made = Cluster(folder)
     try:
         made.add("north")
-        made.add("south")
         yield made
     finally:
         made.stop()

@@ -83,7 +83,7 @@ def test_faults_change_nothing(cluster: Any, tools: Any, inbox: Path, alone: Pat
     assert engine["slowest_stage"]
     assert engine["nodes"]["third"]["lost_workers"] >= 1
     assert sum(node["images"] for node in engine["nodes"].values()) > FILMS / 2
-    nothing_left(cluster, tools, "head", "north", "south")
+    nothing_left(cluster, tools, "head", "north")
 
 
 def nothing_left(cluster: Any, tools: Any, *nodes: str) -> None:
@@ -148,7 +148,7 @@ def test_a_driver_that_is_killed_goes_on(
             driver.send_signal(number)
             driver.communicate(timeout=60)
             assert driver.returncode == code
-            nothing_left(cluster, tools, "head", "north", "south", "slow")
+            nothing_left(cluster, tools, "head", "north", "slow")
     finally:
         slow.kill()
     tools.finish(tools.score(inbox, run, *QUICK), 3)

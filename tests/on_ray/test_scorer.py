@@ -131,7 +131,8 @@ def test_a_film_that_takes_long_does_not_fill_the_memory() -> None:
 
     with pytest.raises(EngineLostError, match="gone"):
         list(scorer(FirstHangs(2, ready=2)).score(films()))
-    assert 8 < len(asked) <= 2 * module.AHEAD_PER_SCORER + module.LARGEST
+    read_ahead = module.LARGEST * (2 * module.AT_ONCE + 2)
+    assert 8 < len(asked) <= 2 * module.AHEAD_PER_SCORER + read_ahead
 
 
 def test_an_error_of_the_disk_ends_the_scoring() -> None:

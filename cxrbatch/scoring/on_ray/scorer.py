@@ -20,9 +20,9 @@ from cxrbatch.workers import WorkerDiedError
 
 AT_ONCE = 2
 """Parcels in the hands of a scorer: while one is scored the next is decoded."""
-PARCEL_SECONDS = 1.0
-"""What a parcel of films should take: long enough for its way, short enough to be lost."""
-SMALLEST, LARGEST = 4, 64
+PARCEL_SECONDS = 5.0
+"""What a parcel should take from here to here: TensorFlow needs 0.1 s of a processor to begin one."""
+SMALLEST, LARGEST = 4, 512
 """Films of a parcel, but for the last."""
 AHEAD_PER_SCORER = 512
 """Films whose outcomes are waited for, or wait themselves for one before them: bounds memory."""
@@ -93,15 +93,25 @@ class RayScorer:
         return max(1, self._foreman.ready) * AHEAD_PER_SCORER
 
     def _cut(self, films: Iterable[FilmFile]) -> Iterator[Parcel]:
-        """Films in parcels. A batch is never cut, since its films are computed together."""
+        """Films in parcels, smaller ones towards the end, so that all scorers end at the same time. A batch
+        is never cut, since its films are computed together.
+        """
         batch_size = int(self.arithmetic["batch_size"])
-        parcel: list[FilmFile] = []
-        for _, batch in groupby(films, key=lambda film: film.ordinal // batch_size):
-            parcel.extend(batch)
-            if len(parcel) >= self._work.films_in(PARCEL_SECONDS, SMALLEST, LARGEST):
-                yield Parcel(tuple(parcel))
-                parcel = []
-        if parcel:
+        batches = (list(group) for _, group in groupby(films, key=lambda film: film.ordinal // batch_size))
+        ahead: deque[list[FilmFile]] = deque()
+        known = 0
+        while True:
+            usual = self._work.films_in(PARCEL_SECONDS, SMALLEST, LARGEST)
+            while known < usual * self._hands and (batch := next(batches, None)) is not None:
+                ahead.append(batch)
+                known += len(batch)
+            if not ahead:
+                return
+            size = max(SMALLEST, min(usual, known // self._hands))
+            parcel: list[FilmFile] = []
+            while ahead and len(parcel) < size:
+                parcel += ahead.popleft()
+            known -= len(parcel)
             yield Parcel(tuple(parcel))
 
     def _send(self, parcel: Parcel, *, alone: bool = False) -> None:
