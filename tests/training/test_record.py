@@ -57,6 +57,7 @@ def test_every_setting_that_decides_the_weights_is_recorded():
     assert before == json.loads(json.dumps(before))
     others = {
         "weighted_loss": False,
+        "start_share": 0.5,
         "thresholds": "sensitivity",
         "mixed_precision": "off",
         "augmentation": request.settings.augmentation.model_copy(update={"flip": True}),
