@@ -150,9 +150,9 @@ def _validation(found: CrossValidated) -> dict[str, Any]:
     return {
         "method": (
             f"5-fold cross-validation of the whole recipe over {figures.n_patients} patients (one film "
-            "each), which was fixed on other folds beforehand. Percentiles within each fold, since five "
-            f"networks differ in their level; patient bootstrap, {figures.rounds} rounds. The shipped "
-            "weights are trained on all these films and were not judged themselves."
+            "each), which was fixed beforehand on other folds of the same films. Percentiles within each "
+            f"fold, since five networks differ in their level; patient bootstrap, {figures.rounds} rounds. The "
+            "shipped weights are trained on all these films and were not judged themselves."
         ),
         "macro_auroc": _round(figures.macro_auroc),
         "macro_auroc_ci95": _interval(figures.macro_auroc_ci95),
@@ -196,8 +196,9 @@ def _subgroups(figures: Metrics) -> str:
     for attribute, groups in figures.subgroups.items():
         shown = [
             f"{group} {row['macro_auroc']:.2f} ({row['n_images']} films, {row['macro_labels']} findings)"
-            for group, row in groups.items()
             if row["macro_auroc"] is not None
+            else f"{group} too few ({row['n_images']} films)"
+            for group, row in groups.items()
         ]
         flags = [group for group, row in groups.items() if row.get("flags")]
         gap = f"; gap to the others beyond its interval: {', '.join(flags)}" if flags else ""
