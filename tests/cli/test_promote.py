@@ -33,6 +33,7 @@ def make_bundle(folder: Path, version: str) -> Bundle:
     weights = {"file": "w.keras", "sha256": hashlib.sha256(version.encode()).hexdigest()}
     card = json.loads((open_bundle("cxr-lite").folder / CARD_FILE).read_text(encoding="utf-8"))
     card = {**card, "name": "net", "version": version, "weights": weights}
+    card.pop("film_check", None)  # whose file stays where it is
     (folder / CARD_FILE).write_text(json.dumps(card), encoding="utf-8")
     write_sums(folder)
     return open_bundle(folder)
