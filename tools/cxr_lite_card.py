@@ -151,8 +151,8 @@ def _validation(found: CrossValidated) -> dict[str, Any]:
         "method": (
             f"5-fold cross-validation of the whole recipe over {figures.n_patients} patients (one film "
             "each), which was fixed beforehand on other folds of the same films. Percentiles within each "
-            f"fold, since five networks differ in their level; patient bootstrap, {figures.rounds} rounds. The "
-            "shipped weights are trained on all these films and were not judged themselves."
+            f"fold, since five networks differ in their level; patient bootstrap, {figures.rounds} rounds. "
+            "The shipped weights are trained on all these films and were not judged themselves."
         ),
         "macro_auroc": _round(figures.macro_auroc),
         "macro_auroc_ci95": _interval(figures.macro_auroc_ci95),
