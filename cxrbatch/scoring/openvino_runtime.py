@@ -57,6 +57,9 @@ def _settings(threads: int | None) -> dict[str, Any]:
     }
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
+        # Whoever says how many has other uses for the rest, such as a second model of this machine: pinned,
+        # both would be held to the first processors.
+        settings["ENABLE_CPU_PINNING"] = False
     return settings
 
 

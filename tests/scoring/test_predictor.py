@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import keras
@@ -252,3 +254,26 @@ def test_runtimes_agree_on_densenet121(tmp_path: Path) -> None:
         expected, found = by_keras(film[None]), by_openvino(film[None])
         np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
         np.testing.assert_allclose(found.maps, expected.maps, atol=1e-4 * np.abs(expected.maps).max())
+
+
+def test_a_model_with_given_threads_is_held_to_no_processor(lite: Bundle) -> None:
+    """OpenVINO pins its threads unless told otherwise: two models of one thread would share processor 0."""
+    predictor = load_predictor(lite, "openvino", threads=1)
+    spec = lite.card.input
+    film = np.zeros((1, spec.height, spec.width, spec.channels), np.float32)
+    thread, wide = threading.get_native_id(), os.sched_getaffinity(0)
+    seen: list[set[int]] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            seen.append(os.sched_getaffinity(thread))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    for _ in range(5):
+        predictor(film)
+    done.set()
+    watching.join()
+    assert seen
+    assert all(allowed == wide for allowed in seen)
