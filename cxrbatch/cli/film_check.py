@@ -87,10 +87,9 @@ def calibrate_intake(
     except OSError as error:
         leave(Exit.COULD_NOT_FINISH, f"The limits could not be written: {error.strerror}: {error.filename}.")
     before, after = found.before, found.after
-    say(f"{found.films} films; {found.flagged_before} would be flagged by the model's own limits,")
-    say(f"{found.flagged_after} by the new ones, which are in {found.file}.")
-    say(f"Looks wrong from {after.flag:.2f} (was {before.flag:.2f}), clearly from {after.clear:.2f} (was")
-    say(f"{before.clear:.2f}), atypical above {after.atypicality:.2f} (was {before.atypicality:.2f}).")
+    say(f"Looks wrong: from {after.flag:.2f}, was {before.flag:.2f}.")
+    say(f"Clear cases: from {after.clear:.2f}, was {before.clear:.2f}.")
+    say(f"Atypical: above {after.atypicality:.2f}, was {before.atypicality:.2f}.")
     kept = f"{found.sensitivity:.1%}"
     say(f"Of the inverted and turned films that the model was judged on {kept} are still flagged.")
     if found.sensitivity < 0.95:
