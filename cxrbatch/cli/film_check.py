@@ -86,6 +86,8 @@ def calibrate_intake(
         leave(Exit.WRONG_USAGE, error)
     except OSError as error:
         leave(Exit.COULD_NOT_FINISH, f"The limits could not be written: {error.strerror}: {error.filename}.")
+    say(f"{found.films} films: {found.flagged_before} flagged by the model's own limits.")
+    say(f"New limits, which flag {found.flagged_after} of them: {found.file}")
     before, after = found.before, found.after
     say(f"Looks wrong: from {after.flag:.2f}, was {before.flag:.2f}.")
     say(f"Clear cases: from {after.clear:.2f}, was {before.clear:.2f}.")
