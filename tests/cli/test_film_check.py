@@ -46,3 +46,29 @@ def test_the_configuration_takes_reject_unusual(tmp_path: Path) -> None:
     path.write_text('[score]\nreject_unusual = "clear cases"\n')
     with pytest.raises(ConfigError, match=r"score\.reject_unusual"):
         load_config(path)
+
+
+def test_calibration_says_what_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cxrbatch.bundles.film_check import Limits
+    from cxrbatch.film_check import site_limits
+
+    found = site_limits.Calibration(
+        films=215,
+        before=Limits(-1.72, 4.69),
+        after=Limits(-1.30, 5.11, 2.76),
+        flagged_before=31,
+        flagged_after=4,
+        sensitivity=0.93,
+        strangest=("e028", "a0fd"),
+        file=tmp_path / "film-limits.json",
+    )
+    asked = []
+    monkeypatch.setattr(site_limits, "calibrate", lambda *given: asked.append(given) or found)
+    done = CliRunner().invoke(app, ["model", "calibrate-intake", "RUN", "--share", "0.02"])
+    assert done.exit_code == 0, done.output
+    ((run, bundle, share),) = asked
+    assert (str(run), bundle.card.name, share) == ("RUN", "cxr-lite", 0.02)
+    for words in ("215 films: 31", "flag 4", str(found.file), "-1.30, was -1.72", "5.11, was 4.69", "93.0%"):
+        assert words in done.stdout, words
+    assert "less than 95%" in done.stderr
+    assert "e028, a0fd" in done.stderr
