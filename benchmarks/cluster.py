@@ -75,7 +75,10 @@ def seconds_a_film(films: list[Path], run: Path, processors: Sequence[int]) -> f
     """Wall time of one more film: of a run over all, less one over few."""
     with cluster(processors) as address:
         few = min(_wall(films[:FEW], run, address) for _ in range(2))
-        return (_wall(films, run, address) - few) / (len(films) - FEW)
+        seconds = (_wall(films, run, address) - few) / (len(films) - FEW)
+    if seconds <= 0:
+        raise SystemExit("This machine is too busy to measure: a long run cost less than a short one.")
+    return seconds
 
 
 def _wall(films: Sequence[Path], run: Path, address: str) -> float:

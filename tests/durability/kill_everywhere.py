@@ -25,7 +25,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -68,7 +68,7 @@ class InlinePool:
 class DigestScorer:
     """Decodes as ever; the probabilities follow from the film's pixels alone, as a network's do."""
 
-    arithmetic: dict[str, Any] = {}  # noqa: RUF012 (a protocol's field)
+    arithmetic: ClassVar = {"threads": 1, "batch_size": 1}
 
     def __init__(self, findings: int, keep: Keep) -> None:
         self._findings = findings

@@ -157,6 +157,26 @@ def test_a_driver_that_is_killed_goes_on(
 
 
 @pytest.mark.long
+def test_a_node_that_joins_in_mid_run_is_used(
+    cluster: Any, tools: Any, inbox: Path, alone: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    slow = cluster.add("slow", CXRBATCH_TEST_SLOWLY="3")  # what it has in hand keeps the run from ending
+    driver = cluster.score(inbox, run, *QUICK)
+    tools.until(lambda: slow.pids("ray::ScoringStation.work"), "films on the slow node")
+    late = cluster.add("late")
+    try:
+        tools.until(lambda: late.pids("ray::ScoringStation"), "a scorer on the late node")
+        slow.kill()  # its films need somebody
+        tools.finish(driver, 3)
+    finally:
+        late.kill()
+        slow.kill()
+    for name in TABLES:
+        assert (run / name).read_bytes() == (alone / name).read_bytes(), name
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_ray_is_left_where_one_was_started(
     tools: Any, inbox: Path, tmp_path: Path, number: signal.Signals

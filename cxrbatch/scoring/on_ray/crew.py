@@ -38,6 +38,9 @@ MOST_FALSE_STARTS = 3
 LONELY_SECONDS = 60.0
 """How long a run waits for a node when none is left."""
 
+_NO_ANSWER = (
+    "The Ray cluster does not answer any more. See to it, and start the same command again: it goes on."
+)
 _NOBODY_LEFT = (
     "No node of the Ray cluster is left to work on. See to the cluster, and start the same command again: it "
     "goes on."
@@ -143,8 +146,12 @@ class Foreman:
                 if time.monotonic() - self._looked > LOOK_SECONDS:
                     self._look()
                 self._hand_out()
-        except BaseException as error:
-            self._fail(error if isinstance(error, Exception) else EngineLostError("The engine was ended."))
+        except (RayError, ConnectionError, RuntimeError) as error:
+            lost = EngineLostError(_NO_ANSWER)
+            lost.__cause__ = error
+            self._fail(lost)
+        except Exception as error:  # a defect of ours: whoever waits for a job is to hear of it
+            self._fail(error)
         finally:
             for member in self._members:
                 _end(member.actor)
