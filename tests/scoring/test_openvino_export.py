@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cxrbatch.bundles.bundle import Bundle
+from cxrbatch.bundles.film_check import Tap
 from cxrbatch.scoring import openvino_export
 from cxrbatch.scoring.openvino_export import cache_key, exported_model
 from cxrbatch.scoring.predictor import load_predictor
@@ -18,13 +19,13 @@ from cxrbatch.scoring.predictor import load_predictor
 def exports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows by one name at every export."""
     done: list[str] = []
-    original = openvino_export._export
+    original = openvino_export.export
 
-    def counted(bundle: Bundle) -> tuple[bytes, bytes]:
+    def counted(bundle: Bundle, tap: Tap | None) -> tuple[bytes, bytes]:
         done.append(bundle.card.name)
-        return original(bundle)
+        return original(bundle, tap)
 
-    monkeypatch.setattr(openvino_export, "_export", counted)
+    monkeypatch.setattr(openvino_export, "export", counted)
     return done
 
 
