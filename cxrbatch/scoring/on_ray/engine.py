@@ -12,8 +12,9 @@ from typing import Any
 
 from cxrbatch.bundles.bundle import Bundle
 from cxrbatch.scoring.engine import EngineLostError, EngineUnavailableError, Scorer, ScoringPlan, Surroundings
-from cxrbatch.scoring.on_ray.crew import Crew, Foreman, Place
+from cxrbatch.scoring.on_ray.crew import Crew, Place
 from cxrbatch.scoring.on_ray.facts import portable_model
+from cxrbatch.scoring.on_ray.foreman import Foreman
 from cxrbatch.scoring.on_ray.joining import Connection
 from cxrbatch.scoring.on_ray.nodes import Node, Nodes, on_node
 from cxrbatch.scoring.on_ray.scorer import AT_ONCE, RayScorer

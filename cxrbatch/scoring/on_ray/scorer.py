@@ -14,7 +14,7 @@ from cxrbatch.intake.reasons import Reason
 from cxrbatch.pipeline.decoder_pool import FailedFilm, FilmFile
 from cxrbatch.pipeline.decoding import UndecodedFilm
 from cxrbatch.scoring.engine import EngineLostError, Outcome
-from cxrbatch.scoring.on_ray.crew import Foreman
+from cxrbatch.scoring.on_ray.foreman import Foreman
 from cxrbatch.scoring.on_ray.work import Work
 from cxrbatch.workers import WorkerDiedError
 
