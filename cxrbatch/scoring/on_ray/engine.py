@@ -103,11 +103,12 @@ class TaskPool:
     ) -> None:
         station = ray.remote(TaskStation)
         sizes = {node.id: workers or node.cpus for node in nodes.current()}
-        at_once = max(sizes.values(), default=1)
+        most = max(sizes.values(), default=1)
+        at_once = most + 1  # one lies ready: no process waits for this one's word
         self._foreman: Foreman | None = None
 
         def start(place: Place) -> Any:
-            size = sizes.setdefault(place.node_id, at_once)
+            size = sizes.setdefault(place.node_id, most)
             # No processor is claimed: as on one machine, the system shares them among all there is to do.
             options = {
                 "num_cpus": 0,
@@ -121,7 +122,7 @@ class TaskPool:
                 start=start,
                 places=lambda: [Place(node.id, node.name) for node in nodes.current()],
                 at_once=at_once,
-                welcome=lambda *_: work.ready("reports", at_once),
+                welcome=lambda place, _: work.ready("reports", sizes[place.node_id] + 1),
                 done=lambda place, _, seconds: work.task(place.node, "reports", seconds),
                 lost=lambda place: work.lost(place.node),
             )
