@@ -186,8 +186,8 @@ def _limits(found: CrossValidated) -> str:
         "8-bit pictures scaled to 512 x 512; never tested on another hospital's films, on which it will do "
         "worse. The published model whose probabilities it learned from may have seen some of these films; "
         "of a film that is judged they were not used.",
-        "Thresholds are for films of 512 pixels and more, in focus: of films scaled down to 64 x 64 nearly all "
-        "were flagged for pneumothorax.",
+        "Thresholds are for films of 512 pixels and more, in focus: of films scaled down to 64 x 64 nearly "
+        "all were flagged for pneumothorax.",
         "Heat maps are a 10 x 10 grid: they show which regions moved the score, not where a lesion ends.",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
