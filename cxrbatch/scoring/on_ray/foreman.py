@@ -96,28 +96,27 @@ class Foreman:
     # -- all of the rest runs in one thread
 
     def _lead(self) -> None:
-        try:
-            while True:
-                try:
-                    event = self._events.get(timeout=LOOK_SECONDS)
-                except Empty:
-                    event = _nothing
-                if event is None:
-                    break
+        while True:
+            try:
+                event = self._events.get(timeout=LOOK_SECONDS)
+            except Empty:
+                event = _nothing
+            if event is None:
+                break
+            try:
                 event()
                 if time.monotonic() - self._looked > LOOK_SECONDS:
                     self._look()
                 self._hand_out()
-        except (RayError, ConnectionError, RuntimeError) as error:
-            lost = EngineLostError(_NO_ANSWER)
-            lost.__cause__ = error
-            self._fail(lost)
-        except Exception as error:  # a defect of ours: whoever waits for a job is to hear of it
-            self._fail(error)
-        finally:
-            for member in self._members:
-                _end(member.actor)
-            self._end_of_jobs()
+            except (RayError, ConnectionError, RuntimeError) as error:
+                lost = EngineLostError(_NO_ANSWER)
+                lost.__cause__ = error
+                self._fail(lost)
+            except Exception as error:  # a defect of ours: whoever waits for a job is to hear of it
+                self._fail(error)
+        for member in self._members:
+            _end(member.actor)
+        self._end_of_jobs()
 
     def _take(self, job: Job) -> None:
         if self._error is not None:
