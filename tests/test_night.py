@@ -466,9 +466,10 @@ def test_run_folder_inside_the_inbox_is_no_input(films: Path) -> None:
 def test_model_without_a_number_is_no_probability(
     films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cxrbatch.scoring import predictor
+    from cxrbatch.scoring import local_scorer
+    from cxrbatch.scoring.prediction import Prediction
 
-    load = predictor.load_predictor
+    load = local_scorer.load_predictor
 
     def spoiled(*arguments: object) -> object:
         inner = load(*arguments)  # type: ignore[arg-type]
@@ -477,14 +478,14 @@ def test_model_without_a_number_is_no_probability(
             batch_size, threads = inner.batch_size, inner.threads
             runtime_version, precision = inner.runtime_version, inner.precision
 
-            def __call__(self, batch: np.ndarray) -> predictor.Prediction:
+            def __call__(self, batch: np.ndarray) -> Prediction:
                 prediction = inner(batch)
                 prediction.probabilities[:, 3] = np.nan
                 return prediction
 
         return Spoiled()
 
-    monkeypatch.setattr(predictor, "load_predictor", spoiled)
+    monkeypatch.setattr(local_scorer, "load_predictor", spoiled)
     summary = _score(films, tmp_path / "run")
     assert {row["reason"] for row in _rows(tmp_path / "run" / "rejected.csv")} == {"model_failed"}
     assert _rows(tmp_path / "run" / "scores.csv") == []
