@@ -20,6 +20,7 @@ from cxrbatch.evaluation.labels import read_labels
 from cxrbatch.evaluation.metric_records import Metrics
 from cxrbatch.evaluation.metrics import evaluate
 from cxrbatch.evaluation.tables import read_probabilities
+from cxrbatch.film_check.fit import FitError, take_over
 from cxrbatch.ledger import layout
 from cxrbatch.pipeline.input_spec import InputSpec
 from cxrbatch.reporting.content import ReportSettings
@@ -94,6 +95,8 @@ def make_outcome(
     write_score_tables(out / TEST, trained.cohort, test, draft)
     metrics = _figures(out / TEST / layout.SCORES, trained)
     completed = rewrite_card(draft.folder, {**chosen, **_judged_fields(trained, metrics)})
+    completed, about_check = _with_film_check(completed, trained.origin.init)
+    notices += about_check
     bundle = _into_place(completed, out / BUNDLE)
     write_score_tables(out / TEST, trained.cohort, test, bundle)
     validated = validate(
@@ -115,6 +118,16 @@ def _draft(trained: Trained, out: Path) -> Bundle:
         trained.origin, trained.started, trained.spec.model_dump(mode="json"), trained.cohort.findings
     )
     return save_bundle(out / DRAFT, trained.weights, fields, replace=True)
+
+
+def _with_film_check(completed: Bundle, init: Bundle | None) -> tuple[Bundle, list[str]]:
+    """The start's film check, where training left alone what it looks at; else a line that says so."""
+    if init is None or init.card.film_check is None:
+        return completed, []
+    try:
+        return take_over(completed, init), []
+    except FitError as error:
+        return completed, [f"The new bundle has no film check (cxrbatch model fit-intake). {error}"]
 
 
 def _chosen_fields(trained: Trained, scored: ScoredFilms) -> tuple[dict[str, Any], list[str]]:

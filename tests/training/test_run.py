@@ -115,6 +115,12 @@ def done(tmp_path_factory) -> Done:
     return Done(request, summary, "\n".join(lines))
 
 
+def test_a_film_check_for_films_of_another_size_is_not_kept_and_that_is_said(done: Done) -> None:
+    assert open_bundle(done.out / "bundle").card.film_check is None
+    assert "no film check (cxrbatch model fit-intake). " in done.log
+    assert "take different inputs" in done.log
+
+
 def test_everything_is_there(done):
     assert done.summary.exit_code == 0, done.summary.message
     assert done.record["state"] == "finished"
