@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from typer.testing import CliRunner
 
+from cxrbatch.bundles.bundle import open_bundle
+from cxrbatch.bundles.saving import rewrite_card
 from cxrbatch.cli.app import app
 
 
@@ -18,7 +22,11 @@ def test_a_prevalence_that_is_none_is_refused(tmp_path, text):
 
 
 def test_a_prevalence_for_a_model_that_cannot_be_moved_is_refused(tmp_path):
-    asked = ["score", str(tmp_path), "--out", str(tmp_path / "run"), "--prevalence", "Effusion=0.05"]
+    model = tmp_path / "model"
+    shutil.copytree(open_bundle("cxr-lite").folder, model, ignore=shutil.ignore_patterns(".openvino"))
+    rewrite_card(model, {"calibration_prevalence": None})
+    asked = ["score", str(tmp_path), "--out", str(tmp_path / "run"), "--model", str(model)]
+    asked += ["--prevalence", "Effusion=0.05"]
     result = CliRunner().invoke(app, asked)
     assert result.exit_code == 2
     assert "does not tell at which prevalence" in result.output
