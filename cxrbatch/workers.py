@@ -259,17 +259,24 @@ def _work(pipe: Connection, initializer: Callable[..., object] | None, initargs:
     while True:
         try:
             function, arguments = pipe.recv()
-        except EOFError:
+            pipe.send(None)
+        except (EOFError, OSError):  # the main process has gone
             return
-        pipe.send(None)
         try:
             outcome = (True, function(*arguments))
         except Exception as error:
             outcome = (False, error)
         try:
-            pipe.send(outcome)
-        except (TypeError, AttributeError, ValueError) as error:  # what cannot be pickled
-            pipe.send((False, RuntimeError(f"{type(error).__name__}: {error}")))
+            _send(pipe, outcome)
+        except OSError:  # it went meanwhile: nobody is left to tell, least of all by a traceback
+            return
+
+
+def _send(pipe: Connection, outcome: tuple[bool, Any]) -> None:
+    try:
+        pipe.send(outcome)
+    except (TypeError, AttributeError, ValueError) as error:  # what cannot be pickled
+        pipe.send((False, RuntimeError(f"{type(error).__name__}: {error}")))
 
 
 def _silence_libraries() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrbatch.workers import WorkerDiedError, WorkerPool
+from cxrbatch.workers import WorkerDiedError, WorkerPool, _work
 
 
 @pytest.fixture
@@ -151,3 +152,19 @@ def test_nothing_goes_on_after_the_main_process_was_killed(tmp_path: Path) -> No
         time.sleep(0.01)
     assert not Path(f"/proc/{worker}").exists()
     assert not log.exists()
+
+
+def test_a_worker_whose_main_process_went_while_it_worked_ends_in_silence(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    worker = context.Process(target=_work, args=(theirs, None, ()))
+    worker.start()
+    theirs.close()
+    ours.send((time.sleep, (0.3,)))
+    assert ours.recv() is None  # it has begun
+    ours.close()
+    worker.join(60)
+    assert worker.exitcode == 0
+    assert capfd.readouterr().err == ""
