@@ -332,7 +332,12 @@ def _when_scored(run: Path, count: int, process: subprocess.Popen[bytes]) -> Non
 
 @pytest.mark.parametrize(
     ("signal_number", "batch_size"),
-    [(signal.SIGTERM, "1"), (signal.SIGINT, "4"), (signal.SIGKILL, "1"), (signal.SIGKILL, "4")],
+    [
+        pytest.param(signal.SIGTERM, "1", marks=pytest.mark.long),  # and, quicker, in durability/test_faults.py
+        (signal.SIGINT, "4"),
+        (signal.SIGKILL, "1"),
+        pytest.param(signal.SIGKILL, "4", marks=pytest.mark.long),
+    ],
 )
 def test_interrupted_run_ends_as_an_uninterrupted_one(
     tmp_path: Path, signal_number: int, batch_size: str
