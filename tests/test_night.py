@@ -333,7 +333,7 @@ def _when_scored(run: Path, count: int, process: subprocess.Popen[bytes]) -> Non
 @pytest.mark.parametrize(
     ("signal_number", "batch_size"),
     [
-        pytest.param(signal.SIGTERM, "1", marks=pytest.mark.long),  # and, quicker, in durability/test_faults.py
+        pytest.param(signal.SIGTERM, "1", marks=pytest.mark.long),
         (signal.SIGINT, "4"),
         (signal.SIGKILL, "1"),
         pytest.param(signal.SIGKILL, "4", marks=pytest.mark.long),
