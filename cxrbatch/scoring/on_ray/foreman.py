@@ -53,7 +53,8 @@ class _Member:
     place: Place
     actor: Any
     is_ready: bool = False
-    jobs: set[Job] = field(default_factory=set)
+    jobs: list[Job] = field(default_factory=list)
+    """Those in its hands, in the order in which it was given them."""
     done: int = 0
 
 
@@ -188,7 +189,7 @@ class Foreman:
 
     def _give(self, member: _Member, job: Job) -> None:
         job.begun = time.monotonic()
-        member.jobs.add(job)
+        member.jobs.append(job)
         answer = member.actor.work.remote(*job.arguments)
         _when_done(answer, lambda done: self._events.put(partial(self._finish, member, job, done)))
 
@@ -200,7 +201,7 @@ class Foreman:
             gone = isinstance(error, ActorUnavailableError) or not is_alive(member.place.node_id)
             self._lose(member, is_blamed=not gone)
             return
-        member.jobs.discard(job)
+        member.jobs.remove(job)
         member.done += 1
         self._false_starts.pop(member.place, None)
         succeeded, value = done.result()
@@ -215,7 +216,7 @@ class Foreman:
         self._crew.lost(member.place)
         if not member.done:
             self._false_starts[member.place] = self._false_starts.get(member.place, 0) + 1
-        for job in member.jobs:
+        for job in member.jobs if is_blamed else reversed(member.jobs):
             job.lives -= is_blamed
             job.losses += 1
             if job.lives <= 0:
