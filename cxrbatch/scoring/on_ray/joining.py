@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +11,7 @@ from typing import Any
 
 from cxrbatch.chatter import imports_kept_quiet
 from cxrbatch.scoring.engine import EngineUnavailableError
+from cxrbatch.scoring.on_ray.private import PrivateRay
 
 # Before ray is imported: a Ray that is started from here tells nobody of itself.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -21,9 +20,6 @@ import ray
 
 OBJECT_STORE_BYTES = 100 << 20
 """Of a Ray of this machine. Films do not pass through it: tasks and results are a few hundred bytes each."""
-
-_LONGEST_FOLDER = 40
-"""Ray makes sockets below its folder, whose paths the system limits to 107 bytes."""
 
 
 class Connection:
@@ -35,23 +31,34 @@ class Connection:
         Raises:
             EngineUnavailableError: there is none, or it cannot be joined.
         """
-        self._folder: str | None = None
-        if address is None:
-            self._folder = _private_folder()
+        self._private: PrivateRay | None = None
         try:
+            if address is None:
+                self._private = PrivateRay()
             with _own_signals(), imports_kept_quiet():
-                ray.init(**(_joined(address) if address else _started(self._folder)))
+                self._begin(address)
         except (ConnectionError, RuntimeError, ValueError, AssertionError, TimeoutError, OSError) as error:
             self.close()
             raise EngineUnavailableError(_why_not(address, error)) from error
-        self.is_ours = address is None
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, address: str | None) -> None:
+        if self._private is None:
+            ray.init(**_joined(address or ""))
+            return
+        with self._private.entered():
+            ray.init(**_started(self._private.for_ray()))
 
     def close(self) -> None:
         """Leave. What was started here is ended, and its folder removed."""
-        with imports_kept_quiet():
-            ray.shutdown()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            with imports_kept_quiet():
+                ray.shutdown()
+        finally:
+            if self._private is not None:
+                self._private.close()
 
 
 def _joined(address: str) -> dict[str, Any]:
@@ -60,7 +67,7 @@ def _joined(address: str) -> dict[str, Any]:
     return {"address": address, **_QUIET}
 
 
-def _started(folder: str | None) -> dict[str, Any]:
+def _started(folder: str) -> dict[str, Any]:
     return {
         "address": "local",
         "num_cpus": len(os.sched_getaffinity(0)),
@@ -72,14 +79,6 @@ def _started(folder: str | None) -> dict[str, Any]:
 
 
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
-
-
-def _private_folder() -> str:
-    """Where a Ray of this machine has its sockets and logs; nobody else may look into it."""
-    usual = tempfile.gettempdir()
-    return tempfile.mkdtemp(
-        prefix="cxrbatch-ray-", dir=usual if len(usual) <= _LONGEST_FOLDER - 22 else "/tmp"
-    )
 
 
 @contextmanager
