@@ -45,6 +45,20 @@ def command_lines() -> dict[int, str]:
     return found
 
 
+def descendants(ancestor: int) -> dict[int, str]:
+    """Command lines of the processes that come of one."""
+    parents, found = {}, {ancestor}
+    lines = command_lines()
+    for pid in lines:
+        try:
+            parents[pid] = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    while new := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= new
+    return {pid: lines[pid] for pid in found - {ancestor}}
+
+
 def in_session(session: int) -> list[int]:
     """Processes of a session, which is that of a node."""
     found = []
@@ -192,5 +206,10 @@ def cluster() -> Iterator[Cluster]:
 def tools() -> SimpleNamespace:
     """The functions above, for tests: pytest's way of importing keeps this file from being imported."""
     return SimpleNamespace(
-        command_lines=command_lines, finish=finish, score=score, until=until, write_film=write_film
+        command_lines=command_lines,
+        descendants=descendants,
+        finish=finish,
+        score=score,
+        until=until,
+        write_film=write_film,
     )
