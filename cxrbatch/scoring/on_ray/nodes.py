@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import GetTimeoutError, NodeDiedError, RayError, TaskUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cxrbatch.scoring.engine import EngineUnavailableError, Surroundings
@@ -17,6 +17,9 @@ _log = logging.getLogger("cxrbatch")
 
 EXAMINATION_SECONDS = 120.0
 """Seconds within which a node must have answered: Python starts there, and hashes the bundle."""
+
+_GONE = ["went away while it was looked at"]
+"""Ray counts a machine that lost its power among the living for a while (10 s and more were seen)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Nodes:
     """The machines that may work for this run; one that joins later is examined when it is first seen."""
 
     def __init__(self, around: Surroundings) -> None:
-        """Examine every machine.
+        """Examine every machine. One that goes away meanwhile is none of them.
 
         Raises:
             EngineUnavailableError: one is not like this one, or there is none; one message names them all.
@@ -43,6 +46,7 @@ class Nodes:
         self._verdicts: dict[str, list[str]] = {}
         found = listed()
         self._examine(found)
+        found = [node for node in found if self._verdicts[node.id] != _GONE]
         wrong = [
             f"{node.name} {'; '.join(self._verdicts[node.id])}" for node in found if self._verdicts[node.id]
         ]
@@ -87,6 +91,8 @@ class Nodes:
             return differences(self._ours, ray.get(answer, timeout=EXAMINATION_SECONDS))
         except GetTimeoutError:
             return [f"did not answer within {EXAMINATION_SECONDS:g} s"]
+        except (NodeDiedError, TaskUnschedulableError):
+            return _GONE
         except (RayError, ImportError, AttributeError) as error:
             # Ray's own text quotes a whole traceback: its kind says enough.
             cause = getattr(error, "cause", None) or error
