@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from cxrbatch.scoring.on_ray import keeper
 from cxrbatch.scoring.on_ray.keeper import MARK, Keeper
 from cxrbatch.scoring.on_ray.private import PrivateRay
 
@@ -81,16 +82,16 @@ def is_there(pid: int) -> bool:
 
 def test_what_bears_the_mark_ends_and_bystanders_do_not(start: Start, folder: Path) -> None:
     log = folder / "logs" / "raylet.out"
-    keeper = Keeper(str(folder))
-    ours = start(HOLD, log, "a", **keeper.variables)
-    family = start(FAMILY, **keeper.variables)
+    kept = Keeper(str(folder))
+    ours = start(HOLD, log, "a", **kept.variables)
+    family = start(FAMILY, **kept.variables)
     bystanders = [
         start(HOLD, log, "r"),  # an administrator's `tail -f`
         start(HOLD, log, "a"),
         start(HOLD, log, "r", **{MARK: f"{folder}-2"}),  # of another Ray
         start(HOLD, log, "r", **{f"X{MARK}": str(folder), "OTHER": f"{MARK}={folder}"}),
     ]
-    keeper.let_go()
+    kept.let_go()
     assert ours.wait(20) == -signal.SIGKILL
     assert family.wait(20) == -signal.SIGKILL
     assert not is_there(int(family.said[0]))
@@ -112,6 +113,18 @@ def test_it_outlives_a_driver_that_is_killed_with_its_group(
     tools.until(lambda: not own.parent.exists(), "a folder left behind", 20)
 
 
+def test_a_driver_that_is_gone_before_it_is_ready(start: Start, folder: Path) -> None:
+    ours = start(HOLD, folder / "logs" / "raylet.out", "a", **{MARK: str(folder)})
+    theirs, mine = os.pipe()
+    os.close(theirs)
+    command = [sys.executable, "-I", "-S", keeper.__file__, str(folder)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=mine, timeout=60, check=False)
+    os.close(mine)
+    assert done.returncode == 0
+    assert ours.wait(20) == -signal.SIGKILL
+    assert not folder.exists()
+
+
 def test_no_other_process_keeps_it_waiting(start: Start, tools: SimpleNamespace) -> None:
     """Only the driver holds the pipe's end: one that it started without the mark outlives it."""
     program = DRIVER.replace("with private.entered():", "if True:")
@@ -129,14 +142,14 @@ def test_no_other_process_keeps_it_waiting(start: Start, tools: SimpleNamespace)
 def test_a_service_manager_does_not_end_it_first(
     start: Start, folder: Path, tools: SimpleNamespace, number: signal.Signals
 ) -> None:
-    keeper = Keeper(str(folder))
-    ours = start(HOLD, folder / "logs" / "raylet.out", "a", **keeper.variables)
+    kept = Keeper(str(folder))
+    ours = start(HOLD, folder / "logs" / "raylet.out", "a", **kept.variables)
     (itself,) = [
         pid for pid, line in tools.command_lines().items() if "keeper.py" in line and str(folder) in line
     ]
     os.kill(itself, number)
     assert ours.poll() is None
-    keeper.let_go()
+    kept.let_go()
     assert ours.wait(20) == -signal.SIGKILL
     assert not folder.exists()
 

@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 MARK = "CXRBATCH_PRIVATE_RAY"
@@ -72,7 +73,8 @@ def keep(folder: str) -> None:
     """What the process does with its life."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    os.write(1, b"ready")
+    with suppress(BrokenPipeError):  # the driver has gone already: all the more
+        os.write(1, b"ready")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     while os.read(0, 1):
