@@ -174,7 +174,7 @@ class _Run:
         kept_by = monitor if self._chooses else None
         self._best = AtomicCheckpoint(checkpoints / BEST, classifier, kept_by, mode)
         self._last = AtomicCheckpoint(checkpoints / LAST, classifier, None, mode)
-        decay, share = self._settings.averaging, self._settings.start_share
+        decay, share = self._settings.averaging, self._plan.start_share
         is_asked = decay > 0.0 or share > 0.0
         self._average = WeightAverage(self._started.trainable, decay, share) if is_asked else None
         self._restore()

@@ -21,6 +21,8 @@ import numpy as np
 from cxrbatch.bundles.architectures import WHOLE_MODEL
 from cxrbatch.bundles.bundle import Bundle, open_bundle
 from cxrbatch.bundles.network import in_mixed_precision
+from cxrbatch.evaluation.delimited import fold
+from cxrbatch.evaluation.labels import read_labels
 from cxrbatch.ledger.changes import file_digest
 from cxrbatch.pipeline.input_spec import Fit, InputSpec, Scaling
 from cxrbatch.progress import Progress
@@ -74,11 +76,11 @@ class _Training:
         self, request: TrainRequest, init: Bundle | None, folder: TrainFolder, stop: StopRequested
     ) -> None:
         self._request, self._init, self._folder, self._stop = request, init, folder, stop
-        self._plan = make_plan(request.mode, request.settings)
         self._workers = request.workers or len(os.sched_getaffinity(0))
         self._spec = _spec(init, request.settings.size)
         self._seconds: dict[str, float] = {}
         self._labels_sha256 = _digest_of(request.labels, "--labels")
+        self._plan = make_plan(request.mode, request.settings, head_is_known=_head_is_known(init, request))
         soft = request.soft_targets
         self._settings = settings_record(
             request,
@@ -233,6 +235,9 @@ class _Training:
             _log.info("New findings, which start from its mean: %s.", ", ".join(started.new))
         if started.dropped:
             _log.info("Dropped, as they are not trained here: %s.", ", ".join(started.dropped))
+        if self._plan.start_share:
+            share = self._plan.start_share
+            _log.info("Judged and kept: %.2g of the start, %.2g of what is learned.", share, 1.0 - share)
 
     # -- what comes out
 
@@ -324,6 +329,14 @@ class _Training:
 def _spec(init: Bundle | None, size: int | None) -> InputSpec:
     spec = DEFAULT_SPEC if init is None else init.card.input
     return spec if size is None else spec.model_copy(update={"height": size, "width": size})
+
+
+def _head_is_known(init: Bundle | None, request: TrainRequest) -> bool:
+    """Does the start know every finding that is trained?"""
+    if init is None:
+        return False
+    known = {fold(name) for name in init.card.findings}
+    return all(fold(name) in known for name in request.findings or read_labels(request.labels).findings)
 
 
 def _digest_of(path: Path, option: str) -> str:

@@ -14,6 +14,10 @@ Rate = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
 SUBSET_STEPS, SUBSET_VALIDATION_STEPS, SUBSET_EPOCHS = 100, 25, 3
 FULL_EPOCHS = 60
 """More than early stopping lets it take."""
+FULL_WARMUP = 2
+KNOWN_START_SHARE = 0.5
+"""Of a start that knows all findings. Halfway to it a network of little data is at its best, or near it
+(WiSE-FT, arXiv:2109.01903; docs/training.md has the figures)."""
 
 
 class _Part(BaseModel):
@@ -60,7 +64,7 @@ class TrainSettings(_Part):
     """Decay a step of the weights' moving average, which is what is judged and kept; 0 for none."""
     weighted_loss: bool = True
     soft_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
-    start_share: Fraction = 0.0
+    start_share: Fraction | None = None
     """Share of the start's weights in what is judged and kept, beside that average."""
     keep: Literal["best", "last"] = "best"
     """The epoch whose weights are the bundle's: the best on validation; or the last, for a recipe whose
@@ -88,7 +92,7 @@ class TrainSettings(_Part):
 class Plan(_Part):
     """What a mode makes of the settings. `epochs` counts the `warmup_epochs`, in which the head alone learns.
 
-    None for all films.
+    Steps: None for all films. `start_share` as in `TrainSettings`.
     """
 
     mode: Mode
@@ -96,11 +100,17 @@ class Plan(_Part):
     warmup_epochs: NonNegativeInt
     steps_per_epoch: PositiveInt | None
     validation_steps: PositiveInt | None
+    start_share: Fraction
 
 
-def make_plan(mode: Mode, settings: TrainSettings) -> Plan:
+def make_plan(mode: Mode, settings: TrainSettings, *, head_is_known: bool = False) -> Plan:
     """Subset: the litmus test before the long run, in which the head alone learns so that it is quick on a
-    CPU too. Full: every film, as many epochs as it takes."""
+    CPU too. Full: every film, as many epochs as it takes.
+
+    `head_is_known`: the start has a row of its head for every finding. Then a full training needs no warm-up,
+    which is there to keep a raw head from spoiling the layers below it (Kumar et al., arXiv:2202.10054) and
+    would take from this one what it knows; and the start is worth staying near to.
+    """
     if mode == "subset":
         epochs = settings.epochs or SUBSET_EPOCHS
         warmup = epochs if settings.warmup_epochs is None else min(settings.warmup_epochs, epochs)
@@ -110,12 +120,16 @@ def make_plan(mode: Mode, settings: TrainSettings) -> Plan:
             warmup_epochs=warmup,
             steps_per_epoch=settings.steps_per_epoch or SUBSET_STEPS,
             validation_steps=settings.validation_steps or SUBSET_VALIDATION_STEPS,
+            start_share=settings.start_share or 0.0,
         )
     epochs = settings.epochs or FULL_EPOCHS
+    warmup = 0 if head_is_known else FULL_WARMUP
+    share = KNOWN_START_SHARE if head_is_known else 0.0
     return Plan(
         mode=mode,
         epochs=epochs,
-        warmup_epochs=min(2 if settings.warmup_epochs is None else settings.warmup_epochs, epochs),
+        warmup_epochs=min(warmup if settings.warmup_epochs is None else settings.warmup_epochs, epochs),
         steps_per_epoch=settings.steps_per_epoch,
         validation_steps=settings.validation_steps,
+        start_share=share if settings.start_share is None else settings.start_share,
     )
