@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -119,6 +120,12 @@ def start_network(
         classifier = in_mixed_precision(classifier, policy)
     trainable = trainable_form(classifier, dropout, seed)
     return StartedNetwork(classifier, trainable, architecture, kept, dropped, new)
+
+
+def knows(init: Bundle, findings: Sequence[str]) -> bool:
+    """Has the head of `init` a row for each of the findings? Names as in `start_network`."""
+    known = {fold(name) for name in init.card.findings}
+    return all(fold(name) in known for name in findings)
 
 
 def set_phase(started: StartedNetwork, phase: Phase, unfreeze: float) -> None:

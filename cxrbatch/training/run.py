@@ -21,7 +21,6 @@ import numpy as np
 from cxrbatch.bundles.architectures import WHOLE_MODEL
 from cxrbatch.bundles.bundle import Bundle, open_bundle
 from cxrbatch.bundles.network import in_mixed_precision
-from cxrbatch.evaluation.delimited import fold
 from cxrbatch.evaluation.labels import read_labels
 from cxrbatch.ledger.changes import file_digest
 from cxrbatch.pipeline.input_spec import Fit, InputSpec, Scaling
@@ -37,7 +36,7 @@ from cxrbatch.training.film_store import FilmStore
 from cxrbatch.training.fitting import Fitted, fit
 from cxrbatch.training.folder import CACHE, TrainFolder, now, open_folder
 from cxrbatch.training.loss import blend_targets, finding_weights
-from cxrbatch.training.network import StartedNetwork, start_network
+from cxrbatch.training.network import StartedNetwork, knows, start_network
 from cxrbatch.training.notices import notices, require_both_classes
 from cxrbatch.training.outcome import Outcome, Trained, make_outcome
 from cxrbatch.training.record import data_record, result_record, run_record, settings_record
@@ -332,11 +331,8 @@ def _spec(init: Bundle | None, size: int | None) -> InputSpec:
 
 
 def _head_is_known(init: Bundle | None, request: TrainRequest) -> bool:
-    """Does the start know every finding that is trained?"""
-    if init is None:
-        return False
-    known = {fold(name) for name in init.card.findings}
-    return all(fold(name) in known for name in request.findings or read_labels(request.labels).findings)
+    """Has the start a row of its head for every finding that is asked for, or that the labels have?"""
+    return init is not None and knows(init, request.findings or read_labels(request.labels).findings)
 
 
 def _digest_of(path: Path, option: str) -> str:

@@ -15,7 +15,7 @@ from cxrbatch.bundles.network import load_classifier, read_network
 from cxrbatch.bundles.saving import save_bundle
 from cxrbatch.pipeline.input_spec import InputSpec, Scaling
 from cxrbatch.training.loss import MaskedWeightedBinaryCrossentropy
-from cxrbatch.training.network import StartedNetwork, set_phase, start_network
+from cxrbatch.training.network import StartedNetwork, knows, set_phase, start_network
 from cxrbatch.training.records import TrainingError
 
 SPEC = InputSpec(height=32, width=32, channels=1, scaling=Scaling.UNIT)
@@ -84,6 +84,12 @@ def require_kept(started: StartedNetwork, init: Bundle, films: np.ndarray) -> No
     assert started.kept == ("mass", "pleural thickening")
     assert started.new == ("Fracture",)
     assert started.dropped == ("Effusion",)
+
+
+def test_a_start_knows_its_findings_however_they_are_spelled(small: Bundle) -> None:
+    assert knows(small, ("mass", "pleural thickening"))
+    assert knows(small, OLD)
+    assert not knows(small, NEW)
 
 
 def test_other_findings_keep_their_rows(small: Bundle, films: np.ndarray) -> None:
