@@ -8,7 +8,7 @@ PACKAGES := .venv/.packages-installed
 PROJECT := .venv/.project-installed
 ARGS ?=
 
-.PHONY: help demo test test-long lint audit format bench bench-validate bench-train bench-fine-tuning bench-ray torch lock wheel clean setup
+.PHONY: help demo test test-long lint audit format bench bench-validate bench-train bench-fine-tuning bench-ray bench-ray-data torch lock wheel clean setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-validate: $(PROJECT) ## what a validation of 22,000 images costs, and agai
 
 bench-ray: $(PROJECT) ## a night on Ray against the local engine, two scoring nodes against one
 	@$(BIN)/python benchmarks/cluster.py $(ARGS)
+
+bench-ray-data: $(PROJECT) ## the same films the Ray Data way, against ours on Ray Core (needs pyarrow)
+	@$(BIN)/python benchmarks/ray_data_way.py $(ARGS)
 
 bench-train: $(PROJECT) ## training against a bare model.fit on tensors in memory
 	@$(BIN)/python benchmarks/train.py $(ARGS)

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from cxrbatch.scoring.prediction import Prediction
+
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 
 
@@ -117,3 +119,50 @@ def test_patients_are_drawn_within_their_fold(modules, folds):
     assert np.mean(ours) == pytest.approx(np.mean(by_hand), abs=0.01)
     # The standard error of the second is 3.5 %.
     assert np.std(ours) == pytest.approx(np.std(by_hand), rel=0.14)
+
+
+@pytest.fixture
+def ray_data_way(modules):
+    return importlib.import_module("ray_data_way")
+
+
+def test_a_film_costs_what_the_cheapest_long_run_takes_beyond_the_cheapest_short_one(ray_data_way, tmp_path):
+    """9 films, a short run of 3: 6 more. 10 s of starting and 2 s a film; other work made two runs dearer."""
+    Film, Cost, Pair = ray_data_way.Film, ray_data_way.Cost, ray_data_way.Pair
+    pairs = [
+        Pair(Film(Cost(16 + 5, 3)), Film(Cost(28, 9), 900)),
+        Pair(Film(Cost(16, 3)), Film(Cost(28 + 7, 9), 900)),
+    ]
+    film = ray_data_way.Bench([tmp_path] * 9, tmp_path).one_more(pairs)
+    assert (film.cost.wall, film.cost.cpu, film.stored, film.is_sound) == (2, 1, 150, True)
+
+
+@pytest.mark.parametrize(("other", "met"), [(0.5, True), (0.50002, False), (float("nan"), False)])
+def test_one_probability_that_differs_is_seen(ray_data_way, modules, tmp_path, other, met):
+    bench = ray_data_way.Bench([], tmp_path)
+    bench._scores = {"a.dcm": [0.1, 0.5], "b.dcm": [0.2, 0.5]}
+    bench._found = [bench._scores, {"b.dcm": [0.2, other], "a.dcm": [0.1, 0.5]}]
+    assert modules["parts.figures"].Figure("x", bench.difference, at_most=1e-5).met is met
+
+
+def test_ray_datas_actor_gives_each_film_its_own_row_and_maps(modules, tmp_path, monkeypatch):
+    """Five films for a model of two a batch: the last batch is filled up, and nothing of that comes out."""
+    ray_data = importlib.import_module("parts.ray_data")
+
+    class Twos:
+        batch_size = 2
+
+        def __call__(self, batch):
+            assert batch.shape == (2, 3, 3, 1)
+            values = batch.mean(axis=(1, 2))
+            return Prediction(values, values, values[:, None, None])
+
+    monkeypatch.setattr("cxrbatch.scoring.predictor.load_predictor", lambda *_, **__: Twos())
+    scorer = ray_data.Scorer("cxr-lite", 1, str(tmp_path), is_fitted=True)
+    films = np.arange(5, dtype=np.float32).repeat(9).reshape(5, 3, 3, 1)
+    names = [f"{i}.dcm" for i in range(5)]
+    rows = scorer({"name": names, "film": films})
+    assert list(rows["name"]) == names
+    assert rows["probabilities"].ravel().tolist() == [0, 1, 2, 3, 4]
+    assert [float(np.load(tmp_path / f"{i}.npy").item()) for i in range(5)] == [0, 1, 2, 3, 4]
+    assert "film" not in rows
