@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -146,8 +145,8 @@ class Bench:
     def ray_data(self, films: list[Path], arrangement: str) -> Film:
         out = self._fresh("ray-data")
         script = Path(__file__).parent / "parts" / "ray_data.py"
-        command = [sys.executable, script, arrangement, MODEL, out, *films]
-        cost = run([os.fspath(word) for word in command])
+        command = [sys.executable, str(script), arrangement, MODEL, str(out), *map(str, films)]
+        cost = run(command)
         result = json.loads((out / "result.json").read_text(encoding="utf-8"))
         if len(result["probabilities"]) != len(films):
             raise SystemExit(f"Ray Data gave {len(result['probabilities'])} of {len(films)} films.")

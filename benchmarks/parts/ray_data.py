@@ -20,7 +20,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -101,7 +101,7 @@ class Scorer:
         tensors = films if self._fit is None else [self._fit(film) for film in films]
         return {**batch, "probabilities": np.stack(list(self._score(batch["name"], tensors)))}
 
-    def _score(self, names: Sequence[str], tensors: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    def _score(self, names: Any, tensors: Any) -> Iterator[np.ndarray]:
         size = self._predictor.batch_size
         for at in range(0, len(tensors), size):
             part = np.stack(tensors[at : at + size])
