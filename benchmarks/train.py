@@ -38,7 +38,7 @@ with imports_kept_quiet():  # here and in the decoding processes, which import t
     from cxrbatch.training.fitting import fit
     from cxrbatch.training.loss import MaskedWeightedBinaryCrossentropy
     from cxrbatch.training.network import StartedNetwork, set_phase, start_network
-    from cxrbatch.training.settings import Plan, TrainSettings
+    from cxrbatch.training.settings import KNOWN_START_SHARE, Plan, TrainSettings
     from cxrbatch.training.stream import evaluation_batches, training_stream
 
 TARGET = 0.85
@@ -82,6 +82,7 @@ class Bench:
             warmup_epochs=warmup,
             steps_per_epoch=self._steps,
             validation_steps=None,
+            start_share=KNOWN_START_SHARE,
         )
         films = _films(folder / "films", 8 * self._batch)
         random = np.random.default_rng(0)
