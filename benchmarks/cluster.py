@@ -16,20 +16,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from parts.figures import Figure, conclude
 from parts.films import write_studies
-from parts.nights import measure_night
 from parts.ray_nodes import cluster, environment
-from parts.usage import cores
+from parts.usage import cores, score
 
 MODEL = "cxr-lite"
 RATIO = "a study on Ray to one on the local engine, same processors"
 GAIN = "two scoring nodes of a processor each to one"
-FEW, TURNS = 16, 2
+NIGHT_FEW, FEW, TURNS = 4, 16, 3
 
 
 def main() -> None:
@@ -48,20 +49,20 @@ def main() -> None:
 
 
 def night_figures(films: list[Path], folder: Path) -> list[Figure]:
-    # In turns, and the better of each: a neighbour on the machine slows down one minute and not the next.
-    turns = [
-        (
-            measure_night(films, MODEL, folder / f"local{turn}"),
-            measure_night(films, MODEL, folder / f"ray{turn}", "--engine", "ray"),
-        )
-        for turn in range(TURNS)
-    ]
-    local, on_ray = (min(nights, key=lambda night: night.study.wall) for nights in zip(*turns, strict=True))
+    nights = {engine: Times(len(films) - NIGHT_FEW) for engine in ("local", "ray")}
+    for turn in range(TURNS):
+        for engine, times in list(nights.items())[:: -1 if turn % 2 else 1]:
+            night = partial(_night, run=folder / engine, engine=engine)
+            if turn == 0:
+                night(films[:1])  # makes what is made once for a model (its OpenVINO form)
+            times.few.append(night(films[:NIGHT_FEW]))
+            times.all.append(night(films))
+    local, on_ray = nights["local"].each, nights["ray"].each
     return [
-        Figure("local engine: a study", local.study.wall, "s"),
-        Figure("Ray of this machine: a study", on_ray.study.wall, "s"),
-        Figure(RATIO, on_ray.study.wall / local.study.wall, "x", at_most=1.15),
-        Figure("Ray of this machine: starting up (not counted)", on_ray.start.wall, "s"),
+        Figure("local engine: a study", local, "s"),
+        Figure("Ray of this machine: a study", on_ray, "s"),
+        Figure(RATIO, on_ray / local, "x", at_most=1.15),
+        Figure("Ray of this machine: starting up (not counted)", nights["ray"].start, "s"),
     ]
 
 
@@ -69,12 +70,14 @@ def node_figures(films: list[Path], folder: Path) -> list[Figure]:
     if cores() < 2:
         return [Figure(GAIN, None, note="this machine has one processor")]
     first, second = sorted(os.sched_getaffinity(0))[:2]
-    # In turns, and the better of each: the films may come from the page cache or from a disk.
-    turns = [
-        [seconds_a_film(films, folder / "nodes", processors) for processors in ([first], [first, second])]
-        for _ in range(TURNS)
-    ]
-    one, two = (min(times) for times in zip(*turns, strict=True))
+    nights = {nodes: Times(len(films) - FEW) for nodes in ((first,), (first, second))}
+    for turn in range(TURNS):
+        for processors, times in list(nights.items())[:: -1 if turn % 2 else 1]:
+            with cluster(processors) as address:
+                for _ in range(2):  # the first loads the models
+                    times.few.append(_scoring(films[:FEW], folder / "nodes", address))
+                times.all.append(_scoring(films, folder / "nodes", address))
+    one, two = (times.each for times in nights.values())
     return [
         Figure("one scoring node: a film", one, "s"),
         Figure("two scoring nodes: a film", two, "s"),
@@ -82,17 +85,36 @@ def node_figures(films: list[Path], folder: Path) -> list[Figure]:
     ]
 
 
-def seconds_a_film(films: list[Path], run: Path, processors: Sequence[int]) -> float:
-    """Wall time of one more film: of a run over all, less one over few."""
-    with cluster(processors) as address:
-        few = min(_wall(films[:FEW], run, address) for _ in range(2))
-        seconds = (_wall(films, run, address) - few) / (len(films) - FEW)
-    if seconds <= 0:
-        raise SystemExit("This machine is too busy to measure: a long run cost less than a short one.")
-    return seconds
+@dataclass
+class Times:
+    """Wall times of runs over few studies and over all. What is compared takes turns, and the least of each
+    counts: a neighbour on the machine slows down one minute and not the next, and speeds up none.
+    """
+
+    more: int
+    """Studies that a run over all has more."""
+    few: list[float] = field(default_factory=list)
+    all: list[float] = field(default_factory=list)
+
+    @property
+    def each(self) -> float:
+        """Wall time of one more study: starting is left out."""
+        seconds = (min(self.all) - min(self.few)) / self.more
+        if seconds <= 0:
+            raise SystemExit("This machine is too busy to measure: a long run cost less than a short one.")
+        return seconds
+
+    @property
+    def start(self) -> float:
+        return min(self.few) - NIGHT_FEW * self.each
 
 
-def _wall(films: Sequence[Path], run: Path, address: str) -> float:
+def _night(films: Sequence[Path], run: Path, engine: str) -> float:
+    shutil.rmtree(run, ignore_errors=True)
+    return score(*films, "--out", run, "--model", MODEL, "--engine", engine).wall
+
+
+def _scoring(films: Sequence[Path], run: Path, address: str) -> float:
     shutil.rmtree(run, ignore_errors=True)
     options = [
         "--out",
