@@ -66,17 +66,9 @@ def map_on_film(
         return _map_on_seen_part(finite, rows, columns, spec, size)
     box = content_box(rows, columns, spec)
     down, across = grid.shape[0] / spec.height, grid.shape[1] / spec.width
-    film = Image.fromarray(finite).resize(
-        (size[1], size[0]),
-        Image.Resampling.BICUBIC,
-        box=(
-            box.left * across,
-            box.top * down,
-            (box.left + box.width) * across,
-            (box.top + box.height) * down,
-        ),
-    )
-    return np.clip(np.asarray(film), finite.min(), finite.max())
+    vertical = _bicubic(grid.shape[0], box.top * down, (box.top + box.height) * down, size[0])
+    horizontal = _bicubic(grid.shape[1], box.left * across, (box.left + box.width) * across, size[1])
+    return _between(finite, vertical, horizontal)
 
 
 def _map_on_seen_part(
@@ -88,10 +80,30 @@ def _map_on_seen_part(
     top, left = round(seen.top * down), round(seen.left * across)
     height = max(1, min(size[0] - top, round(seen.rows * down)))
     width = max(1, min(size[1] - left, round(seen.columns * across)))
-    part = Image.fromarray(finite).resize((width, height), Image.Resampling.BICUBIC)
+    vertical = _bicubic(finite.shape[0], 0.0, finite.shape[0], height)
+    horizontal = _bicubic(finite.shape[1], 0.0, finite.shape[1], width)
     film = np.full(size, min(0.0, float(finite.min())), np.float32)
-    film[top : top + height, left : left + width] = np.clip(np.asarray(part), finite.min(), finite.max())
+    film[top : top + height, left : left + width] = _between(finite, vertical, horizontal)
     return film
+
+
+def _between(
+    grid: NDArray[np.float32], vertical: NDArray[np.float32], horizontal: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """A grid weighed down and across: never beyond its own extremes, which cubic curves overshoot."""
+    smooth = vertical @ (grid @ horizontal.T)
+    return np.clip(smooth, grid.min(), grid.max(), out=smooth)
+
+
+@lru_cache(maxsize=32)
+def _bicubic(cells: int, start: float, end: float, pixels: int) -> NDArray[np.float32]:
+    """The weight of each cell of a line in each of the pixels that cover it from `start` to `end` (in cells).
+
+    Pillow's own bicubic filter, of which resizing the identity gives the matrix. Films of one size share
+    it: two products of small matrices cost a third of resizing every map (docs/performance.md).
+    """
+    identity = Image.fromarray(np.eye(cells, dtype=np.float32))
+    return np.asarray(identity.resize((cells, pixels), Image.Resampling.BICUBIC, box=(0, start, cells, end)))
 
 
 def draw_overlay(
@@ -112,9 +124,9 @@ def draw_overlay(
     if maximum <= 0.0:
         return Overlay(finding, None, maximum, scale, full_strength is not None)
     strength = np.rint(np.clip(film_map * (255.0 / scale), 0.0, 255.0)).astype(np.uint8)
-    picture = _blend(film, Image.fromarray(strength))
+    picture = _blend(np.asarray(film), strength)
     _draw_contour(picture, film_map >= CONTOUR_SHARE * maximum)
-    return Overlay(finding, to_jpeg(picture), maximum, scale, full_strength is not None)
+    return Overlay(finding, to_jpeg(_image(picture)), maximum, scale, full_strength is not None)
 
 
 def overlay_film(display: Image.Image, side: int = OVERLAY_SIDE) -> Image.Image:
@@ -135,30 +147,41 @@ def to_jpeg(picture: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
 def colour_scale() -> bytes:
     """The legend: a JPEG strip from no evidence (left) to full strength, as it looks over mid-grey film."""
     strength = np.tile(np.arange(256, dtype=np.uint8), (20, 1))
-    return to_jpeg(_blend(Image.new("L", (256, 20), 90), Image.fromarray(strength)), quality=92)
+    return to_jpeg(_image(_blend(np.full_like(strength, 90), strength)), quality=92)
 
 
 @lru_cache(maxsize=1)
-def _opacity_table() -> list[int]:
-    """Opacity (0 to 255) by strength (0 to 255): proportional, so that weak evidence is no haze over all."""
-    return [round(MAX_OPACITY * strength) for strength in range(256)]
+def _blended() -> NDArray[np.uint32]:
+    """The pixel (red, green, blue, nothing) of every strength over every grey, at ``256 * strength + grey``.
+
+    Opacity is proportional to strength, so that weak evidence is no haze over all.
+    """
+    colours = np.frombuffer(INFERNO, np.uint8).reshape(256, 1, 3).astype(np.float64)
+    opacity = np.rint(MAX_OPACITY * np.arange(256)).reshape(256, 1, 1) / 255
+    greys = np.arange(256, dtype=np.float64).reshape(1, 256, 1)
+    table = np.zeros((256, 256, 4), np.uint8)
+    table[..., :3] = np.rint(colours * opacity + greys * (1 - opacity))
+    return table.view(np.uint32).ravel()
 
 
-def _blend(film: Image.Image, strength: Image.Image) -> Image.Image:
+def _blend(film: NDArray[np.uint8], strength: NDArray[np.uint8]) -> NDArray[np.uint32]:
     """Colour by strength over grey film, more opaque the stronger."""
-    colours = strength.copy()
-    colours.putpalette(INFERNO)
-    return Image.composite(colours.convert("RGB"), film.convert("RGB"), strength.point(_opacity_table()))
+    return np.take(_blended(), strength.astype(np.uint16) << 8 | film, mode="clip")
 
 
-def _draw_contour(picture: Image.Image, inside: NDArray[np.bool_]) -> None:
+def _image(picture: NDArray[np.uint32]) -> Image.Image:
+    rows, columns = picture.shape
+    return Image.frombuffer("RGBX", (columns, rows), picture, "raw", "RGBX", 0, 1)
+
+
+def _draw_contour(picture: NDArray[np.uint32], inside: NDArray[np.bool_]) -> None:
     """A white line with a dark rim along the edge of `inside`: both are seen in grey print."""
     once = _eroded(inside)
     thrice = _eroded(_eroded(once))
     rim = (inside ^ once) | (thrice ^ _eroded(thrice))
     line = once ^ thrice
-    picture.paste((0, 0, 0), mask=Image.fromarray(rim))
-    picture.paste((255, 255, 255), mask=Image.fromarray(line))
+    picture[rim] = 0
+    picture[line] = 0xFFFFFFFF
 
 
 def _eroded(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -10,6 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from threadpoolctl import threadpool_limits
+
+from cxrbatch.allocator import keep_freed_memory
 from cxrbatch.ledger.atomic import sweep_temporaries
 from cxrbatch.ledger.layout import REPORTS
 from cxrbatch.ledger.records import StudyRecord
@@ -33,7 +36,7 @@ class Press:
         self._fixed = (run, _without_patients(facts), settings)
         self._finished: SimpleQueue[tuple[str, BaseException | None]] = SimpleQueue()
         self._unfinished: set[str] = set()
-        self._pool = open_pool(initializer=collect_seldom, max_tasks=REPORTS_PER_PROCESS)
+        self._pool = open_pool(initializer=settle, max_tasks=REPORTS_PER_PROCESS)
 
     def submit(self, study: StudyRecord) -> None:
         """Queue a study. What it replaces of an older report stays until the new is there."""
@@ -85,9 +88,14 @@ def _without_patients(facts: RunFacts) -> RunFacts:
     return replace(facts, card=facts.card.model_copy(update={"training_data": light}))
 
 
-def collect_seldom() -> None:
-    """In a worker: a page is made of many small objects. Looking for garbage among them, and among all that
-    is imported, after every 700 new ones costs a twelfth of its time and finds little."""
+def settle() -> None:
+    """In a worker: there are as many as processors, so products of matrices stay in one thread each.
+
+    A page is made of many small objects. Looking for garbage among them, and among all that is imported,
+    after every 700 new ones costs a twelfth of its time and finds little.
+    """
+    threadpool_limits(1)
+    keep_freed_memory()
     gc.freeze()
     gc.set_threshold(50_000, 5, 5)
 
