@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 NO_BENCHMARKS = {"all", "notebook_way", "fine_tuning"}
 """Scripts that are run by others, or need films of one's own and the better part of an hour."""
 OPTIONS = {"floor": ["--picture", str(HERE.parent / "docs" / "performance.svg")]}
-LONGEST = 1200
+LONGEST = 1800
 """Seconds after which a benchmark counts as hanging."""
 PACKAGES = (
     "tensorflow",

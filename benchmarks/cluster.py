@@ -30,7 +30,7 @@ from parts.usage import cores, score
 MODEL = "cxr-lite"
 RATIO = "a study on Ray to one on the local engine, same processors"
 GAIN = "two scoring nodes of a processor each to one"
-NIGHT_FEW, FEW, TURNS = 4, 16, 3
+NIGHT_FEW, FEW, TURNS, NODE_TURNS = 4, 16, 3, 5
 
 
 def main() -> None:
@@ -71,10 +71,10 @@ def node_figures(films: list[Path], folder: Path) -> list[Figure]:
         return [Figure(GAIN, None, note="this machine has one processor")]
     first, second = sorted(os.sched_getaffinity(0))[:2]
     nights = {nodes: Times(len(films) - FEW) for nodes in ((first,), (first, second))}
-    for turn in range(TURNS):
+    for turn in range(NODE_TURNS):
         for processors, times in list(nights.items())[:: -1 if turn % 2 else 1]:
             with cluster(processors) as address:
-                for _ in range(2):  # the first loads the models
+                for _ in range(1 if turn else 2):  # the very first may find the films on disk
                     times.few.append(_scoring(films[:FEW], folder / "nodes", address))
                 times.all.append(_scoring(films, folder / "nodes", address))
     one, two = (times.each for times in nights.values())
