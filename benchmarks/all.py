@@ -2,7 +2,8 @@
 
     python benchmarks/all.py [NAME ...]
 
-Names are those of the scripts here without ``.py``. Exit status 1 if one failed or missed a target.
+Names are those of the scripts here without ``.py``. Rows of the others stay in ``RESULTS.md`` as long as they
+were made on the same machine with the same versions. Exit status 1 if one failed or missed a target.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from parts.figures import ROWS_FILE, Figure, read_rows
 from parts.usage import cores
 
 HERE = Path(__file__).parent
+RESULTS = "RESULTS.md"
+"""The table's file, beside the benchmarks."""
 NO_BENCHMARKS = {"all", "notebook_way", "fine_tuning"}
 """Scripts that are run by others, or need films of one's own and the better part of an hour."""
 OPTIONS = {"floor": ["--picture", str(HERE.parent / "docs" / "performance.svg")]}
@@ -41,12 +44,23 @@ PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one benchmark: its rows, and the words for how it ended."""
+    """What became of one benchmark: its rows, the words for how it ended, and the load before it began."""
 
     name: str
     figures: list[Figure]
     ending: str
     seconds: float
+    load: float
+
+    @property
+    def rows(self) -> list[str]:
+        """Those of the table; the first is told by its beginning, see `earlier`."""
+        made = f"{self.seconds:.0f} s, {datetime.date.today().isoformat()}, {commit()}, load {self.load:.1f}"
+        rows = [f"| **{self.name}** ({made}) | | | {self.ending} |"]
+        for figure in self.figures:
+            shown = " ".join(filter(None, [figure.shown, f"({figure.note})" if figure.note else ""]))
+            rows.append(f"| {figure.name} | {shown} | {figure.target} | {figure.verdict} |")
+        return rows
 
 
 def main() -> None:
@@ -54,18 +68,19 @@ def main() -> None:
     names = sys.argv[1:] or known
     if unknown := set(names) - set(known):
         sys.exit(f"No such benchmark: {', '.join(sorted(unknown))}. There are {', '.join(known)}.")
-    load = os.getloadavg()[0]
-    outcomes = [run(name) for name in names]
-    text = page(outcomes, load)
-    print(f"\n{text}")
-    if len(names) == len(known):
-        (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
+    outcomes = []
+    for name in names:
+        outcomes.append(run(name))
+        (HERE / RESULTS).write_text(
+            page(known, outcomes), encoding="utf-8"
+        )  # each at once: the next may take an hour
+    print(f"\n{(HERE / RESULTS).read_text(encoding='utf-8')}")
     sys.exit(0 if all(outcome.ending == "finished" for outcome in outcomes) else 1)
 
 
 def run(name: str) -> Outcome:
     print(f"== {name}", flush=True)
-    begun = time.perf_counter()
+    load, begun = os.getloadavg()[0], time.perf_counter()
     with TemporaryDirectory() as folder:
         rows = Path(folder) / "rows"
         command = [sys.executable, str(HERE / f"{name}.py"), *OPTIONS.get(name, [])]
@@ -77,29 +92,38 @@ def run(name: str) -> Outcome:
             ending = "finished" if code == 0 else "missed a target" if missed else f"FAILED (status {code})"
         except subprocess.TimeoutExpired:
             ending = f"FAILED (not finished after {LONGEST} s)"
-        return Outcome(name, read_rows(rows), ending, time.perf_counter() - begun)
+        return Outcome(name, read_rows(rows), ending, time.perf_counter() - begun, load)
 
 
-def page(outcomes: list[Outcome], load: float) -> str:
-    lines = ["# Benchmarks", "", *machine(load), "", "| | figure | target | |", "|---|---|---|---|"]
-    for outcome in outcomes:
-        lines.append(f"| **{outcome.name}** ({outcome.seconds:.0f} s) | | | {outcome.ending} |")
-        for figure in outcome.figures:
-            shown = " ".join(filter(None, [figure.shown, f"({figure.note})" if figure.note else ""]))
-            lines.append(f"| {figure.name} | {shown} | {figure.target} | {figure.verdict} |")
-    return "\n".join([*lines, ""])
+def page(known: list[str], outcomes: list[Outcome]) -> str:
+    rows = earlier() | {outcome.name: outcome.rows for outcome in outcomes}
+    head = ["# Benchmarks", "", machine(), "", "| | figure | target | |", "|---|---|---|---|"]
+    return "\n".join([*head, *(row for name in known for row in rows.get(name, ())), ""])
 
 
-def machine(load: float) -> list[str]:
-    """Where, with what, and when."""
+def earlier() -> dict[str, list[str]]:
+    """The rows of each benchmark that stand in the table already, if this machine made them."""
+    table = HERE / RESULTS
+    lines = table.read_text(encoding="utf-8").splitlines() if table.exists() else []
+    found: dict[str, list[str]] = {}
+    if machine() in lines:
+        for line in lines:
+            if line.startswith("| **"):
+                found[line.removeprefix("| **").partition("**")[0]] = rows = []
+            if found:
+                rows.append(line)
+    return found
+
+
+def machine() -> str:
+    """Where and with what."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    return [
-        f"Made by `make bench` on {datetime.date.today().isoformat()}, commit {commit()}.",
-        f"{processor()}, {cores()} processors in use, {memory:.0f} GB; load {load:.1f} before the start; "
+    return (
+        f"Made by `make bench` on {processor()}, {cores()} processors in use, {memory:.0f} GB; "
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}, "
         + ", ".join(f"{name} {installed(name)}" for name in PACKAGES)
-        + ".",
-    ]
+        + "."
+    )
 
 
 def processor() -> str:
@@ -121,8 +145,9 @@ def commit() -> str:
         done = subprocess.run(["git", *words], cwd=HERE, capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else ""
 
-    changed = " with changes" if git("status", "--porcelain", "--untracked-files=no") else ""
-    return (git("rev-parse", "--short", "HEAD") or "unknown") + changed
+    ours = [f":(top,exclude){path}" for path in (f"benchmarks/{RESULTS}", "docs/performance.svg")]
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":(top)", *ours)
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with changes" if changed else "")
 
 
 if __name__ == "__main__":

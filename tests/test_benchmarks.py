@@ -58,6 +58,21 @@ def test_the_table_holds_all_rows_though_one_benchmark_breaks(modules, tmp_path,
     assert "FAILED (status 1)" in table
     assert "missed a target" in table
 
+    (tmp_path / "c.py").write_text((tmp_path / "c.py").read_text().replace("0.5", "0.25"))
+    monkeypatch.setattr(sys, "argv", ["all.py", "c"])
+    with pytest.raises(SystemExit):
+        runner.main()
+    again = (tmp_path / "RESULTS.md").read_text()
+    assert [row for row in again.splitlines() if "haste" not in row and "**c**" not in row] == [
+        row for row in table.splitlines() if "haste" not in row and "**c**" not in row
+    ]
+    assert "| haste | 0.25 x | >= 1 | MISSED |" in again
+
+    monkeypatch.setattr(runner, "processor", lambda: "another")
+    with pytest.raises(SystemExit):
+        runner.main()
+    assert "speed" not in (tmp_path / "RESULTS.md").read_text()
+
 
 def test_processor_time_of_an_orphan_counts():
     """As of the worker processes, whose parent, a fork server, is nobody's child any more when it ends.
