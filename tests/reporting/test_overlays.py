@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from cxrbatch.pipeline.geometry import content_box
 from cxrbatch.pipeline.input_spec import Fit, InputSpec, Scaling
 from cxrbatch.reporting.colours import COLOUR_MAP, INFERNO
 from cxrbatch.reporting.overlays import draw_overlay, map_on_film, overlay_film
@@ -94,6 +95,17 @@ def test_any_film_any_cell_agrees_with_cubic_convolution(
 
     expected = min(max(weight(in_y, cell[0]) * weight(in_x, cell[1]), 0.0), 1.0)
     assert on_film[y, x] == pytest.approx(expected, abs=0.05)
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=st.integers(150, 4000), columns=st.integers(150, 4000), seed=st.integers(0, 1000))
+def test_any_map_is_what_pillow_makes_of_it(rows: int, columns: int, seed: int) -> None:
+    grid = np.random.default_rng(seed).normal(size=(10, 10)).astype(np.float32)
+    box = content_box(rows, columns, PAD)
+    cells = [side / 32 for side in (box.left, box.top, box.left + box.width, box.top + box.height)]
+    whole = Image.fromarray(grid).resize((300, 200), Image.Resampling.BICUBIC, box=tuple(cells))
+    expected = np.clip(np.asarray(whole), grid.min(), grid.max())
+    np.testing.assert_allclose(map_on_film(grid, rows, columns, PAD, (200, 300)), expected, atol=1e-5)
 
 
 def test_what_lies_in_the_padding_is_not_on_the_film() -> None:
