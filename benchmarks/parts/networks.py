@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import keras
 
 Pass = Callable[[np.ndarray], Any]
+PAUSE = 0.1
+"""Seconds between two networks' turns."""
 
 
 def bare_openvino(model: keras.Model, shape: tuple[int, ...]) -> Pass:
@@ -54,8 +56,8 @@ def bare_onnxruntime(model: keras.Model, shape: tuple[int, ...]) -> Pass | None:
 def medians(passes: dict[str, Pass], film: np.ndarray, rounds: int, burst: int = 4) -> dict[str, float]:
     """Median seconds of each. They take turns, so that a machine that grows busy slows down all of them.
 
-    A turn is `burst` passes and two before them that do not count: ONNX Runtime's threads spin for a while
-    after a pass, and the next in turn would pay for it.
+    A turn is `burst` passes, and a pause and two passes before them that do not count: ONNX Runtime's threads
+    spin for a while after a pass, and the next in turn would pay for it.
     """
     seconds: dict[str, list[float]] = {name: [] for name in passes}
     for run in passes.values():
@@ -63,6 +65,7 @@ def medians(passes: dict[str, Pass], film: np.ndarray, rounds: int, burst: int =
             run(film)
     for _ in range(-(-rounds // burst)):
         for name, run in passes.items():
+            time.sleep(PAUSE)
             for number in range(2 + burst):
                 begun = time.perf_counter()
                 run(film)
