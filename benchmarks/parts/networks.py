@@ -57,14 +57,16 @@ def medians(passes: dict[str, Pass], film: np.ndarray, rounds: int, burst: int =
     """Median seconds of each. They take turns, so that a machine that grows busy slows down all of them.
 
     A turn is `burst` passes, and a pause and two passes before them that do not count: ONNX Runtime's threads
-    spin for a while after a pass, and the next in turn would pay for it.
+    spin for a while after a pass, and the next in turn would pay for it. Who is next is drawn by lot, too.
     """
     seconds: dict[str, list[float]] = {name: [] for name in passes}
     for run in passes.values():
         for _ in range(3):
             run(film)
+    lots = np.random.default_rng(0)
     for _ in range(-(-rounds // burst)):
-        for name, run in passes.items():
+        for name in lots.permutation(list(passes)):
+            run = passes[name]
             time.sleep(PAUSE)
             for number in range(2 + burst):
                 begun = time.perf_counter()
