@@ -44,19 +44,17 @@ PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one benchmark: its rows, the words for how it ended, and the load before it began."""
+    """What became of one benchmark: its rows, the words for how it ended, and how it was made."""
 
     name: str
     figures: list[Figure]
     ending: str
-    seconds: float
-    load: float
+    made: str
 
     @property
     def rows(self) -> list[str]:
         """Those of the table; the first is told by its beginning, see `earlier`."""
-        made = f"{self.seconds:.0f} s, {datetime.date.today().isoformat()}, {commit()}, load {self.load:.1f}"
-        rows = [f"| **{self.name}** ({made}) | | | {self.ending} |"]
+        rows = [f"| **{self.name}** ({self.made}) | | | {self.ending} |"]
         for figure in self.figures:
             shown = " ".join(filter(None, [figure.shown, f"({figure.note})" if figure.note else ""]))
             rows.append(f"| {figure.name} | {shown} | {figure.target} | {figure.verdict} |")
@@ -71,16 +69,16 @@ def main() -> None:
     outcomes = []
     for name in names:
         outcomes.append(run(name))
-        (HERE / RESULTS).write_text(
-            page(known, outcomes), encoding="utf-8"
-        )  # each at once: the next may take an hour
+        # Each at once: the next may take half an hour, or be interrupted.
+        (HERE / RESULTS).write_text(page(known, outcomes[-1]), encoding="utf-8")
     print(f"\n{(HERE / RESULTS).read_text(encoding='utf-8')}")
     sys.exit(0 if all(outcome.ending == "finished" for outcome in outcomes) else 1)
 
 
 def run(name: str) -> Outcome:
     print(f"== {name}", flush=True)
-    load, begun = os.getloadavg()[0], time.perf_counter()
+    made = f"{datetime.date.today().isoformat()}, {commit()}, load {os.getloadavg()[0]:.1f}"  # as it began
+    begun = time.perf_counter()
     with TemporaryDirectory() as folder:
         rows = Path(folder) / "rows"
         command = [sys.executable, str(HERE / f"{name}.py"), *OPTIONS.get(name, [])]
@@ -92,11 +90,11 @@ def run(name: str) -> Outcome:
             ending = "finished" if code == 0 else "missed a target" if missed else f"FAILED (status {code})"
         except subprocess.TimeoutExpired:
             ending = f"FAILED (not finished after {LONGEST} s)"
-        return Outcome(name, read_rows(rows), ending, time.perf_counter() - begun, load)
+        return Outcome(name, read_rows(rows), ending, f"{time.perf_counter() - begun:.0f} s, {made}")
 
 
-def page(known: list[str], outcomes: list[Outcome]) -> str:
-    rows = earlier() | {outcome.name: outcome.rows for outcome in outcomes}
+def page(known: list[str], newest: Outcome) -> str:
+    rows = earlier() | {newest.name: newest.rows}
     head = ["# Benchmarks", "", machine(), "", "| | figure | target | |", "|---|---|---|---|"]
     return "\n".join([*head, *(row for name in known for row in rows.get(name, ())), ""])
 

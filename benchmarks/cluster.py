@@ -15,22 +15,22 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from parts.figures import Figure, conclude
 from parts.films import write_studies
+from parts.nights import Runs, begin, take_turn
 from parts.ray_nodes import cluster, environment
-from parts.usage import cores, score
+from parts.usage import Cost, cores
 
 MODEL = "cxr-lite"
 RATIO = "a study on Ray to one on the local engine, same processors"
 GAIN = "two scoring nodes of a processor each to one"
-NIGHT_FEW, FEW, TURNS, NODE_TURNS = 4, 16, 3, 5
+FEW, TURNS, NODE_TURNS = 16, 3, 5
 
 
 def main() -> None:
@@ -49,20 +49,17 @@ def main() -> None:
 
 
 def night_figures(films: list[Path], folder: Path) -> list[Figure]:
-    nights = {engine: Times(len(films) - NIGHT_FEW) for engine in ("local", "ray")}
+    engines = {name: (folder / name, "--engine", name) for name in ("local", "ray")}
+    runs = {name: begin(films, MODEL, *where) for name, where in engines.items()}
     for turn in range(TURNS):
-        for engine, times in list(nights.items())[:: -1 if turn % 2 else 1]:
-            night = partial(_night, run=folder / engine, engine=engine)
-            if turn == 0:
-                night(films[:1])  # makes what is made once for a model (its OpenVINO form)
-            times.few.append(night(films[:NIGHT_FEW]))
-            times.all.append(night(films))
-    local, on_ray = nights["local"].each, nights["ray"].each
+        for name in there_and_back(runs, turn):
+            take_turn(runs[name], films, MODEL, *engines[name])
+    local, on_ray = runs["local"].night, runs["ray"].night
     return [
-        Figure("local engine: a study", local, "s"),
-        Figure("Ray of this machine: a study", on_ray, "s"),
-        Figure(RATIO, on_ray / local, "x", at_most=1.15),
-        Figure("Ray of this machine: starting up (not counted)", nights["ray"].start, "s"),
+        Figure("local engine: a study", local.study.wall, "s"),
+        Figure("Ray of this machine: a study", on_ray.study.wall, "s"),
+        Figure(RATIO, on_ray.study.wall / local.study.wall, "x", at_most=1.15),
+        Figure("Ray of this machine: starting up (not counted)", on_ray.start.wall, "s"),
     ]
 
 
@@ -70,14 +67,14 @@ def node_figures(films: list[Path], folder: Path) -> list[Figure]:
     if cores() < 2:
         return [Figure(GAIN, None, note="this machine has one processor")]
     first, second = sorted(os.sched_getaffinity(0))[:2]
-    nights = {nodes: Times(len(films) - FEW) for nodes in ((first,), (first, second))}
+    runs = {nodes: Runs(FEW, len(films)) for nodes in ((first,), (first, second))}
     for turn in range(NODE_TURNS):
-        for processors, times in list(nights.items())[:: -1 if turn % 2 else 1]:
-            with cluster(processors) as address:
+        for nodes in there_and_back(runs, turn):
+            with cluster(nodes) as address:
                 for _ in range(1 if turn else 2):  # the very first may find the films on disk
-                    times.few.append(_scoring(films[:FEW], folder / "nodes", address))
-                times.all.append(_scoring(films, folder / "nodes", address))
-    one, two = (times.each for times in nights.values())
+                    runs[nodes].shorts.append(_scoring(films[:FEW], folder / "nodes", address))
+                runs[nodes].longs.append(_scoring(films, folder / "nodes", address))
+    one, two = (found.night.study.wall for found in runs.values())
     return [
         Figure("one scoring node: a film", one, "s"),
         Figure("two scoring nodes: a film", two, "s"),
@@ -85,36 +82,13 @@ def node_figures(films: list[Path], folder: Path) -> list[Figure]:
     ]
 
 
-@dataclass
-class Times:
-    """Wall times of runs over few studies and over all. What is compared takes turns, and the least of each
-    counts: a neighbour on the machine slows down one minute and not the next, and speeds up none.
-    """
-
-    more: int
-    """Studies that a run over all has more."""
-    few: list[float] = field(default_factory=list)
-    all: list[float] = field(default_factory=list)
-
-    @property
-    def each(self) -> float:
-        """Wall time of one more study: starting is left out."""
-        seconds = (min(self.all) - min(self.few)) / self.more
-        if seconds <= 0:
-            raise SystemExit("This machine is too busy to measure: a long run cost less than a short one.")
-        return seconds
-
-    @property
-    def start(self) -> float:
-        return min(self.few) - NIGHT_FEW * self.each
+def there_and_back(compared: Iterable[Any], turn: int) -> list[Any]:
+    """In the order of this turn: a machine that grows busy slows down no one more than the others."""
+    return list(compared)[:: -1 if turn % 2 else 1]
 
 
-def _night(films: Sequence[Path], run: Path, engine: str) -> float:
-    shutil.rmtree(run, ignore_errors=True)
-    return score(*films, "--out", run, "--model", MODEL, "--engine", engine).wall
-
-
-def _scoring(films: Sequence[Path], run: Path, address: str) -> float:
+def _scoring(films: Sequence[Path], run: Path, address: str) -> Cost:
+    """Wall time alone: what nodes spend is not this process's children's."""
     shutil.rmtree(run, ignore_errors=True)
     options = [
         "--out",
@@ -133,7 +107,7 @@ def _scoring(films: Sequence[Path], run: Path, address: str) -> float:
     done = subprocess.run(command, capture_output=True, text=True, env=environment())
     if done.returncode:
         raise SystemExit(done.stderr)
-    return time.perf_counter() - begun
+    return Cost(time.perf_counter() - begun)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import numpy as np
 from parts.figures import Figure, conclude
 from parts.films import write_studies
 from parts.models import random_bundle
-from parts.nights import measure_night
+from parts.nights import begin, take_turn
 from parts.usage import cores
 
 from cxrbatch.bundles.bundle import Bundle, open_bundle
@@ -55,24 +55,28 @@ def measure(
     title: str, bundle: Bundle, films: list[Path], run: Path, turns: int
 ) -> tuple[list[Figure], list[float]]:
     """The figures of one model, and the processor seconds of `STAGES`."""
-    found: list[tuple[float, ...]] = []
+    model, options = str(bundle.folder), {"scoring": ("--reports", "none"), "night": REPORTS}
+    runs = {name: begin(films, model, run, *some) for name, some in options.items()}
+    parts: list[tuple[float, float, float]] = []
     for _ in range(turns):
-        scoring = measure_night(films, str(bundle.folder), run, "--reports", "none").study
-        forward, decode = bare_forward(bundle), bare_decode(films[:12])
-        night = measure_night(films, str(bundle.folder), run, *REPORTS).study
+        for name, some in options.items():
+            take_turn(runs[name], films, model, run, *some)
         pdf = leanest_pdf(sorted((run / "reports").iterdir())[:12])
-        found.append((scoring.cpu, night.cpu, night.wall, forward, decode, pdf))
-    least_scoring, cpu, wall, forward, decode, pdf = map(min, zip(*found, strict=True))
+        parts.append((bare_forward(bundle), bare_decode(films[:12]), pdf))
+    scoring, night = runs["scoring"].night.study, runs["night"].night.study
+    forward, decode, pdf = map(min, zip(*parts, strict=True))
     floor = forward + decode + pdf
-    stages = [forward, decode, least_scoring - forward - decode, pdf, cpu - least_scoring - pdf]
+    stages = [forward, decode, scoring.cpu - forward - decode, pdf, night.cpu - scoring.cpu - pdf]
     figures = [
         Figure(f"{title}: {stage}", seconds, "CPU s") for stage, seconds in zip(STAGES, stages, strict=True)
     ]
     return [
         *figures,
-        Figure(f"{title}: a study", cpu, "CPU s"),
-        Figure(f"{title}: a study / its unavoidable parts", cpu / floor, "x", at_most=1.25),
-        Figure(f"{title}: wall time / (CPU time / cores)", wall * cores() / cpu, "x", at_most=1.15),
+        Figure(f"{title}: a study", night.cpu, "CPU s"),
+        Figure(f"{title}: a study / its unavoidable parts", night.cpu / floor, "x", at_most=1.25),
+        Figure(
+            f"{title}: wall time / (CPU time / cores)", night.wall * cores() / night.cpu, "x", at_most=1.15
+        ),
     ], stages
 
 

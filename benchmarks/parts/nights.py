@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from parts.usage import Cost, score
@@ -21,24 +21,59 @@ class Night:
     start: Cost
 
 
+@dataclass(slots=True)
+class Runs:
+    """Costs of runs over `few` studies and over `all`, several of each: the least of each counts, since a
+    neighbour on the machine makes one minute dearer and not the next, and none cheaper.
+
+    The least long run less the least short one, and not the least difference: that would be of a turn whose
+    short run was disturbed.
+    """
+
+    few: int
+    all: int
+    shorts: list[Cost] = field(default_factory=list)
+    longs: list[Cost] = field(default_factory=list)
+
+    @property
+    def night(self) -> Night:
+        """Exits where the machine is so noisy that more studies cost less."""
+        short, long = _least(self.shorts), _least(self.longs)
+        study = (long - short) / (self.all - self.few)
+        if study.wall <= 0 or study.cpu < 0:
+            raise SystemExit("This machine is too busy to measure: a long run cost less than a short one.")
+        return Night(study, short - Cost(self.few * study.wall, self.few * study.cpu))
+
+
 def measure_night(films: Sequence[Path], model: str, run: Path, *options: str) -> Night:
     """`cxrbatch score` with the first `FEW` films, with all, and with few again; `run` is the long one's.
 
-    The cheaper of the two short runs counts: noise of the machine then speaks against us. A first run, which
-    is not counted, makes what is made once for a model (its OpenVINO form).
-
-    Exits where the machine is so noisy that more studies cost less.
+    A first run, which is not counted, makes what is made once for a model (its OpenVINO form).
     """
-    aside = run.with_name(f"{run.name}-few")
-    _night(films[:1], model, aside, options)
-    shorts = [_night(films[:FEW], model, aside, options)]
-    long = _night(films, model, run, options)
-    shorts.append(_night(films[:FEW], model, aside, options))
-    short = Cost(min(cost.wall for cost in shorts), min(cost.cpu for cost in shorts))
-    study = (long - short) / (len(films) - FEW)
-    if study.wall <= 0 or study.cpu <= 0:
-        raise SystemExit("This machine is too busy to measure: a long run cost less than a short one.")
-    return Night(study, short - Cost(FEW * study.wall, FEW * study.cpu))
+    runs = begin(films, model, run, *options)
+    take_turn(runs, films, model, run, *options)
+    runs.shorts.append(_night(films[:FEW], model, _aside(run), options))
+    return runs.night
+
+
+def begin(films: Sequence[Path], model: str, run: Path, *options: str) -> Runs:
+    """For turns with others: the run that is not counted, and no other yet."""
+    _night(films[:1], model, _aside(run), options)
+    return Runs(FEW, len(films))
+
+
+def take_turn(runs: Runs, films: Sequence[Path], model: str, run: Path, *options: str) -> None:
+    """A short run, and a long one in the folder `run`."""
+    runs.shorts.append(_night(films[:FEW], model, _aside(run), options))
+    runs.longs.append(_night(films, model, run, options))
+
+
+def _aside(run: Path) -> Path:
+    return run.with_name(f"{run.name}-few")
+
+
+def _least(costs: Sequence[Cost]) -> Cost:
+    return Cost(min(cost.wall for cost in costs), min(cost.cpu for cost in costs))
 
 
 def _night(films: Sequence[Path], model: str, run: Path, options: Sequence[str]) -> Cost:

@@ -13,7 +13,7 @@ from PIL import Image
 from cxrbatch.pipeline.geometry import content_box
 from cxrbatch.pipeline.input_spec import Fit, InputSpec, Scaling
 from cxrbatch.reporting.colours import COLOUR_MAP, INFERNO
-from cxrbatch.reporting.overlays import draw_overlay, map_on_film, overlay_film
+from cxrbatch.reporting.overlays import MAX_OPACITY, draw_overlay, map_on_film, overlay_film
 
 PAD = InputSpec(height=320, width=320, channels=3, scaling=Scaling.UNIT)
 STRETCH = PAD.model_copy(update={"fit": Fit.STRETCH})
@@ -157,6 +157,15 @@ def test_fixed_scale_gives_equal_evidence_equal_colour_in_every_study() -> None:
     same = np.argmin(np.abs(strong[160, 160:] - 1.0))
     colour = pixels(draw_overlay(grey_film(), "x", strong, 4.0).jpeg)[160, 160 + same]
     assert np.abs(colour - fixed[0]).max() <= 12
+
+
+@pytest.mark.parametrize("strength", [32, 128, 255])
+def test_colour_lies_over_grey_in_proportion_to_its_strength(strength: int) -> None:
+    even = np.full((64, 64), strength / 255, np.float32)  # no edge, so no line
+    seen = pixels(draw_overlay(grey_film(64, 64), "x", even, 1.0).jpeg)[20:40, 20:40].mean(axis=(0, 1))
+    opacity = MAX_OPACITY * strength / 255
+    colour = np.frombuffer(INFERNO, np.uint8).reshape(256, 3)[strength]
+    assert np.abs(seen - (opacity * colour + (1 - opacity) * 100)).max() <= 3
 
 
 def test_nowhere_positive_draws_nothing() -> None:
