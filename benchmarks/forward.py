@@ -1,6 +1,6 @@
 """The forward pass with heat maps through our runtime, against ONNX Runtime and bare OpenVINO without maps.
 
-    python benchmarks/forward.py [--rounds 40]
+    python benchmarks/forward.py [--rounds 160]
 
 Both architectures at 320 pixels, one image a pass, the same random weights. ONNX Runtime, with `onnx` and
 `tf2onnx` which Keras exports with, is a development extra; without it the table says so.
@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from parts.figures import Figure, conclude
 from parts.models import SPEC, random_bundle
-from parts.networks import Pass, bare_onnxruntime, bare_openvino, medians
+from parts.networks import Pass, bare_onnxruntime, bare_openvino, undisturbed
 
 from cxrbatch.bundles.architectures import ARCHITECTURES
 from cxrbatch.bundles.network import load_classifier
@@ -24,7 +24,7 @@ from cxrbatch.scoring.predictor import load_predictor
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=160)
     rounds = parser.parse_args().rounds
     figures: list[Figure] = []
     with TemporaryDirectory(prefix="cxrbatch-forward-") as name:
@@ -43,7 +43,7 @@ def measure(architecture: str, folder: Path, rounds: int) -> list[Figure]:
     others: dict[str, Pass] = {"bare OpenVINO": bare_openvino(classifier, film.shape)}
     if onnx is not None:
         others["ONNX Runtime"] = onnx
-    seconds = medians({"ours": load_predictor(bundle, batch_size=1), **others}, film, rounds)
+    seconds = undisturbed({"ours": load_predictor(bundle, batch_size=1), **others}, film, rounds)
     rows = [Figure(f"{architecture}, {name}", 1 / s, "images/s") for name, s in seconds.items()]
     if onnx is None:
         note = "onnxruntime, onnx and tf2onnx are not installed"
