@@ -33,11 +33,11 @@ def parse_page(page: bytes, fetcher: URLFetcher, base_url: str | None, *, ours: 
             pass  # text of a header may hold what HTML allows and XML does not, such as U+FFFE
         else:
             if root.tag == "html":
-                return _OwnPage(root, fetcher, base_url)
+                return OwnPage(root, fetcher, base_url)
     return HTML(string=page, encoding="utf-8", url_fetcher=fetcher, base_url=base_url)
 
 
-class _OwnPage(HTML):
+class OwnPage(HTML):
     """What `weasyprint.HTML` is after parsing; its own constructor can only parse HTML."""
 
     def __init__(self, root: ElementTree.Element, fetcher: URLFetcher, base_url: str | None) -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from weasyprint import CSS
+from weasyprint import CSS, HTML, Document
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import URLFetcher, URLFetcherResponse
 
 from cxrbatch.reporting.content import PageSize
-from cxrbatch.reporting.page_tree import parse_page
+from cxrbatch.reporting.kept_layouts import KeptLayouts
+from cxrbatch.reporting.page_tree import OwnPage, parse_page
 from cxrbatch.reporting.rendering import templates, to_bytes
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def write_pdf(
     page_size: PageSize,
     site: Path | None,
     shape: tuple[object, ...],
+    *,
+    many: bool = False,
 ) -> bytes:
     """A PDF of the HTML that `page` gives for an expected number of pages ("page n of m").
 
@@ -89,6 +92,7 @@ def write_pdf(
         pictures: by the name they have after ``picture:``.
         style: name of the style sheet in the templates folder.
         shape: what the number of pages depends on.
+        many: others of this kind will follow in this process, so that a layout is worth keeping.
 
     Raises:
         PdfError: the template refers to something other than `pictures`.
@@ -98,7 +102,7 @@ def write_pdf(
     for _ in range(3):  # the number itself may move a line break; it settles at once
         fetcher = PictureFetcher(pictures, site)
         tree = parse_page(to_bytes(page(expected)), fetcher, _base(site), ours=site is None)
-        document = tree.render(font_config=_fonts(), stylesheets=_style_sheets(style, page_size, site))
+        document = _document(tree, style, page_size, site, keep=many)
         _refuse(fetcher, pictures)
         _page_counts[key] = pages = len(document.pages)
         if pages == expected:
@@ -121,6 +125,22 @@ def _refuse(fetcher: PictureFetcher, pictures: Mapping[str, bytes]) -> None:
             f"A PDF template asks for '{fetcher.refused[0]}', which is none of the report's own pictures "
             f"({', '.join(sorted(pictures)) or 'it has none'}): refer to them as {SCHEME}NAME."
         )
+
+
+def _document(page: HTML, style: str, page_size: PageSize, site: Path | None, *, keep: bool) -> Document:
+    """The laid out page; with `keep` from a kept layout where it is ours: a site's may use all of CSS."""
+
+    def lay_out(page: HTML) -> Document:
+        return page.render(font_config=_fonts(), stylesheets=_style_sheets(style, page_size, site))
+
+    if keep and site is None and isinstance(page, OwnPage):
+        return _kept_layouts(style, page_size).document(page, lay_out)
+    return lay_out(page)
+
+
+@lru_cache(maxsize=4)
+def _kept_layouts(style: str, page_size: PageSize) -> KeptLayouts:
+    return KeptLayouts(_fonts())
 
 
 @lru_cache(maxsize=1)

@@ -186,6 +186,7 @@ def _pdf(
         settings.page_size,
         settings.templates,
         shape,
+        many=True,
     )
 
 
