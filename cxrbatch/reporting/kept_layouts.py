@@ -103,8 +103,8 @@ def read_content(root: Element) -> Content:
 class KeptLayouts:
     """Layouts of pages under one style sheet, page size and `fonts`; the least recently used goes first."""
 
-    MOST = 24
-    """Some megabytes each, pictures of its last page included."""
+    MOST = 12
+    """Some 4 MB each, with the pictures of its last page; more outlines are rare in a night."""
 
     def __init__(self, fonts: FontConfiguration) -> None:
         self._fonts = fonts
