@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -471,6 +471,7 @@ def test_run_folder_inside_the_inbox_is_no_input(films: Path) -> None:
 def test_model_without_a_number_is_no_probability(
     films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from cxrbatch.pipeline.feed import Batch
     from cxrbatch.scoring import local_scorer
     from cxrbatch.scoring.prediction import Prediction
 
@@ -483,10 +484,10 @@ def test_model_without_a_number_is_no_probability(
             batch_size, threads = inner.batch_size, inner.threads
             runtime_version, precision = inner.runtime_version, inner.precision
 
-            def __call__(self, batch: np.ndarray) -> Prediction:
-                prediction = inner(batch)
-                prediction.probabilities[:, 3] = np.nan
-                return prediction
+            def predict(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, Prediction]]:
+                for batch, prediction in inner.predict(batches):
+                    prediction.probabilities[:, 3] = np.nan
+                    yield batch, prediction
 
         return Spoiled()
 
@@ -524,8 +525,34 @@ def test_resuming_otherwise_is_refused_with_the_difference(films: Path, tmp_path
         _score(films, run, threads=2)
     _score(films, run)  # not said: as it was begun
     assert len(_rows(run / "scores.csv")) == 7
-    _score(films, run, threads=2, fresh=True)
+
+
+def test_run_begun_with_two_threads_goes_on_with_two(films: Path, tmp_path: Path) -> None:
+    """As all were that were begun on two processors before a pass had one thread everywhere."""
+    run = tmp_path / "run"
+    _score(films, run, threads=2, limit=2)
+    assert len(_rows(run / "scores.csv")) < 6
+    _score(films, run)
+    assert len(_rows(run / "scores.csv")) == 6
     assert json.loads((run / "run.json").read_text())["arithmetic"]["threads"] == 2
+    _score(films, tmp_path / "new")
+    assert json.loads((tmp_path / "new" / "run.json").read_text())["arithmetic"]["threads"] == 1
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="this machine has one processor")
+def test_number_of_processors_has_no_say_in_scores(films: Path, tmp_path: Path) -> None:
+    """Begun where there is one, gone on with where there are more, and the bytes of a run that had these."""
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
+    code += "from cxrbatch.cli import app; app.main()"
+    command = ["score", str(films), "--reports", "none", "--limit", "3", "--out", str(tmp_path / "moved")]
+    subprocess.run([sys.executable, "-c", code, *command], check=True, timeout=120)
+    begun = _rows(tmp_path / "moved" / "scores.csv")
+    assert 0 < len(begun) < 6
+    for name in ("moved", "whole"):
+        _score(films, tmp_path / name)
+    for table in ("scores.csv", "studies.csv"):
+        moved, whole = ((tmp_path / name / table).read_bytes() for name in ("moved", "whole"))
+        assert moved == whole
 
 
 def test_second_run_in_a_folder_is_refused(films: Path, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ class Scorer:
     def __init__(self, model: str, threads: int, out: str, is_fitted: bool) -> None:
         from cxrbatch.scoring.predictor import load_predictor
 
-        self._predictor = load_predictor(open_bundle(model), threads=threads)
+        self._predictor = load_predictor(open_bundle(model), threads=threads, processors=threads)
         self._fit = None if is_fitted else _preprocess(model)
         self._out = Path(out)
 

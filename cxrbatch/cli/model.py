@@ -83,7 +83,7 @@ def verify(
     except BundleError as error:
         leave(Exit.COULD_NOT_FINISH, error)
     say(f"{bundle.card.name} {bundle.card.version} is whole: {bundle.sha256}")
-    say(f"Its golden output is met by {predictor.runtime_version}, {predictor.threads} threads.")
+    say(f"Its golden output is met by {predictor.runtime_version}, threads of a pass: {predictor.threads}.")
 
 
 @app.command()

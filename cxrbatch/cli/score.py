@@ -49,7 +49,10 @@ def score(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that decode, and as many that print reports.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of the model.")] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="CPU threads of one forward pass (1, and as many passes as processors)."),
+    ] = None,
     engine: Annotated[
         EngineName, typer.Option(help="local: this machine; ray: a Ray cluster (docs/scale.md).")
     ] = EngineName.LOCAL,
@@ -57,7 +60,7 @@ def score(
         str | None, typer.Option(metavar="ADDRESS", help="Join this cluster ('auto': of this machine).")
     ] = None,
     cpus_per_scorer: Annotated[
-        int | None, typer.Option(min=1, help="Processors of each model on a Ray cluster (at most 4).")
+        int | None, typer.Option(min=1, help="Processors of each model on a Ray cluster (up to 4).")
     ] = None,
     runtime: Annotated[Runtime | None, typer.Option(help="auto: Keras on a GPU, OpenVINO on a CPU.")] = None,
     mixed_precision: Annotated[

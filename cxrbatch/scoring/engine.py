@@ -58,7 +58,8 @@ class EngineLostError(Exception):
 class ScoringPlan:
     """How films are to be scored. Picklable: it travels to wherever that is done.
 
-    `threads` and `batch_size` None leave the choice to the engine; a resumed run says what it began with.
+    `threads` (of one forward pass) and `batch_size` None leave the choice to the runtime; a resumed run says
+    what it began with. `processors` is how many each model is to keep busy, None standing for all there are.
     `model` is the bundle's name or folder, by which other machines find it.
     """
 
@@ -68,6 +69,7 @@ class ScoringPlan:
     batch_size: int | None = None
     threads: int | None = None
     mixed_precision: bool = False
+    processors: int | None = None
     decode_timeout: float = DECODE_TIMEOUT
     fast_decode: bool = False
 

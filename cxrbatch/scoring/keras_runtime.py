@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 
 import keras
@@ -13,16 +15,26 @@ from cxrbatch.bundles.bundle import Bundle
 from cxrbatch.bundles.film_check import read_film_check
 from cxrbatch.bundles.network import in_mixed_precision, load_classifier
 from cxrbatch.scoring.heatmaps import scoring_model
-from cxrbatch.scoring.prediction import Floats, Prediction, check_shape, prediction_from_outputs
+from cxrbatch.scoring.prediction import B, Floats, Prediction, check_shape, prediction_from_outputs
 
 
 class KerasPredictor:
     """One compiled function with a fixed input shape, traced once (``traces`` counts, for the test)."""
 
     runtime = "keras"
+    at_once = 1
 
-    def __init__(self, bundle: Bundle, batch_size: int, threads: int | None, mixed_precision: bool) -> None:
-        self.threads = _set_threads(threads)
+    def __init__(
+        self,
+        bundle: Bundle,
+        batch_size: int,
+        threads: int | None,
+        mixed_precision: bool,
+        processors: int | None = None,
+    ) -> None:
+        """`processors` is how many threads there are where `threads` leaves that open."""
+        self.threads = _set_threads(threads or processors)
+        self._pass = threading.Lock()
         self.batch_size = batch_size
         self.precision = "mixed" if mixed_precision else "float32"
         self.traces = 0
@@ -46,9 +58,15 @@ class KerasPredictor:
     def __call__(self, batch: Floats) -> Prediction:
         """Score one batch; see `Predictor`."""
         check_shape(batch, self._shape)
-        outputs = self._run(tf.constant(batch, tf.float32))
-        named = {name: np.asarray(value) for name, value in outputs.items()}
+        with self._pass:  # a batch is as large as a GPU's memory allows
+            outputs = self._run(tf.constant(batch, tf.float32))
+            named = {name: np.asarray(value) for name, value in outputs.items()}
         return prediction_from_outputs(named, batch, self._check)
+
+    def predict(self, batches: Iterable[B]) -> Iterator[tuple[B, Prediction]]:
+        """One after the other; see `Predictor`."""
+        for batch in batches:
+            yield batch, self(batch.inputs)
 
     def _compile(self, model: keras.Model) -> tf.types.experimental.ConcreteFunction:
         def forward(batch: tf.Tensor) -> dict[str, tf.Tensor]:

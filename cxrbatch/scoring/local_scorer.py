@@ -1,4 +1,4 @@
-"""Scoring in one process: a pool of decoding processes feeds one predictor here."""
+"""Scoring in one process: a pool of decoding processes feeds one predictor here, several passes at a time."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ class LocalScorer:
                     yield outcome
 
     def _outcomes(self, films: list[FilmFile]) -> Iterator[Outcome]:
-        for batch in batches(films, self._decoders.decode, self._spec, self._predictor.batch_size):
-            prediction = self._predictor(batch.inputs)
+        fed = batches(films, self._decoders.decode, self._spec, self._predictor.batch_size)
+        for batch, prediction in self._predictor.predict(fed):
             for position, slot in enumerate(batch.slots):
                 if isinstance(slot, FailedFilm):
                     yield slot
@@ -82,7 +82,9 @@ class LocalScorer:
 
 def load_scorer(bundle: Bundle, plan: ScoringPlan, workers: int) -> LocalScorer:
     """Load the model; raises as `load_predictor`."""
-    predictor = load_predictor(bundle, plan.runtime, plan.batch_size, plan.threads, plan.mixed_precision)
+    predictor = load_predictor(
+        bundle, plan.runtime, plan.batch_size, plan.threads, plan.mixed_precision, plan.processors
+    )
     return LocalScorer.of(predictor, bundle.card.input, plan, workers)
 
 

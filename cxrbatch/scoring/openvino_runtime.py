@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -9,7 +13,7 @@ import numpy as np
 from cxrbatch.bundles.bundle import Bundle
 from cxrbatch.bundles.film_check import read_film_check
 from cxrbatch.scoring.openvino_export import exported_model, import_openvino
-from cxrbatch.scoring.prediction import Floats, Prediction, check_shape, prediction_from_outputs
+from cxrbatch.scoring.prediction import B, Floats, Prediction, check_shape, prediction_from_outputs
 
 
 class OpenVinoPredictor:
@@ -18,7 +22,8 @@ class OpenVinoPredictor:
     runtime = "openvino"
     precision = "float32"
 
-    def __init__(self, bundle: Bundle, batch_size: int, threads: int | None) -> None:
+    def __init__(self, bundle: Bundle, batch_size: int, threads: int, processors: int | None = None) -> None:
+        """`threads` of one pass, and as many passes at a time as `processors` hold; None: all there are."""
         openvino = import_openvino()
         spec = bundle.card.input
         self.batch_size = batch_size
@@ -27,40 +32,79 @@ class OpenVinoPredictor:
         core = openvino.Core()
         model = core.read_model(xml, openvino.Tensor(np.frombuffer(weights, np.uint8)))
         model.reshape(list(self._shape))
-        compiled = core.compile_model(model, "CPU", _settings(threads))
-        self.threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
+        passes = max(1, (processors or len(os.sched_getaffinity(0))) // threads)
+        self._compiled = core.compile_model(model, "CPU", _settings(threads, passes))
+        # Asked back: there are never more of both than processors.
+        self.at_once = int(self._compiled.get_property("NUM_STREAMS"))
+        self.threads = max(1, int(self._compiled.get_property("INFERENCE_NUM_THREADS")) // self.at_once)
         device = core.get_property("CPU", "FULL_DEVICE_NAME")
         self.runtime_version = f"openvino {openvino.get_version()}, {device}"
-        self._names = [_name(output.get_names()) for output in compiled.outputs]
-        self._request = compiled.create_infer_request()
+        self._names = [_name(output.get_names()) for output in self._compiled.outputs]
         self._check = read_film_check(bundle)
 
     def __call__(self, batch: Floats) -> Prediction:
         """Score one batch; see `Predictor`."""
+        return self._finish(self._begin(batch))
+
+    def predict(self, batches: Iterable[B]) -> Iterator[tuple[B, Prediction]]:
+        """Several passes at a time; see `Predictor`."""
+        under_way: deque[tuple[B, _Pass]] = deque()
+        try:
+            for batch in batches:
+                under_way.append((batch, self._begin(batch.inputs)))
+                if len(under_way) > self.at_once:  # one lies ready: no processor waits for who takes results
+                    first, its_pass = under_way.popleft()
+                    yield first, self._finish(its_pass)
+            while under_way:
+                first, its_pass = under_way.popleft()
+                yield first, self._finish(its_pass)
+        finally:
+            for _, its_pass in under_way:
+                its_pass.end()
+
+    def _begin(self, batch: Floats) -> _Pass:
         check_shape(batch, self._shape)
-        batch = np.ascontiguousarray(batch, np.float32)
-        results = self._request.infer({0: batch}, share_inputs=True, share_outputs=False)
-        outputs = {name: np.asarray(results[index]) for index, name in enumerate(self._names)}
-        return prediction_from_outputs(outputs, batch, self._check)
+        # A request of its own costs microseconds, and nobody else writes where its outputs lie.
+        return _Pass(self._compiled.create_infer_request(), np.ascontiguousarray(batch, np.float32))
+
+    def _finish(self, its_pass: _Pass) -> Prediction:
+        outputs = dict(zip(self._names, its_pass.outputs(), strict=True))
+        return prediction_from_outputs(outputs, its_pass.inputs, self._check)
 
 
-def _settings(threads: int | None) -> dict[str, Any]:
-    """One stream, float32 throughout, and a fixed number of threads.
+class _Pass:
+    """A forward pass under way. OpenVINO reads its input where that lies, so this holds on to it."""
 
-    Without the precision hint OpenVINO computes in bfloat16 on processors that have AMX.
+    def __init__(self, request: Any, inputs: Floats) -> None:
+        self.inputs = inputs
+        self._request = request
+        request.start_async({0: inputs}, share_inputs=True)
+
+    def outputs(self) -> list[Floats]:
+        """Wait for them; they are there as long as this pass is. Raises RuntimeError where it failed."""
+        self._request.wait()
+        return [tensor.data for tensor in self._request.output_tensors]
+
+    def end(self) -> None:
+        """Wait until it reads and writes no more; what it gives is not wanted."""
+        with suppress(RuntimeError):
+            self._request.wait()
+
+
+def _settings(threads: int, passes: int) -> dict[str, Any]:
+    """`passes` at a time of `threads` each, float32 throughout.
+
+    Without the precision hint OpenVINO computes in bfloat16 on processors that have AMX. Threads are held to
+    no processor: decoders and reports have other uses for them, and a second model of this machine would be
+    held to the same ones.
     """
-    settings: dict[str, Any] = {
+    return {
         "INFERENCE_PRECISION_HINT": "f32",
         "EXECUTION_MODE_HINT": "ACCURACY",
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": 1,
+        "NUM_STREAMS": passes,
+        "INFERENCE_NUM_THREADS": passes * threads,
+        "ENABLE_CPU_PINNING": False,
     }
-    if threads is not None:
-        settings["INFERENCE_NUM_THREADS"] = threads
-        # Whoever says how many has other uses for the rest, such as a second model of this machine: pinned,
-        # both would be held to the first processors.
-        settings["ENABLE_CPU_PINNING"] = False
-    return settings
 
 
 def _name(names: set[str]) -> str:

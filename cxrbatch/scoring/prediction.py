@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,19 @@ class Prediction:
     looks: Sequence[Look] | None = None
 
 
+class HasInputs(Protocol):
+    """A batch as `Predictor.predict` takes it; what else it holds is its owner's."""
+
+    @property
+    def inputs(self) -> Floats:
+        """(batch_size, height, width, channels). Not to be changed before its prediction is there."""
+
+
+B = TypeVar("B", bound=HasInputs)
+
+
 class Predictor(Protocol):
-    """A network ready to run on batches of one fixed shape."""
+    """A network ready to run on batches of one fixed shape. Several threads may use it."""
 
     @property
     def runtime(self) -> str:
@@ -43,7 +54,11 @@ class Predictor(Protocol):
 
     @property
     def threads(self) -> int:
-        """CPU threads that one forward pass uses."""
+        """CPU threads that one forward pass uses: scores are bound to their number, too."""
+
+    @property
+    def at_once(self) -> int:
+        """Forward passes that `predict` has under way at a time. No score depends on it."""
 
     @property
     def batch_size(self) -> int:
@@ -55,6 +70,17 @@ class Predictor(Protocol):
 
     def __call__(self, batch: Floats) -> Prediction:
         """Score float32 (batch_size, height, width, channels). Raises ValueError for another shape."""
+
+    def predict(self, batches: Iterable[B]) -> Iterator[tuple[B, Prediction]]:
+        """Each batch with its prediction, in order, and the same to the bit as one by one.
+
+        `batches` is read as passes become free, by the calling thread; one batch more than `at_once` is held
+        at most. What goes wrong, there or in a pass, is raised here, and what is under way is dropped, as it
+        is where the iterator is abandoned: no pass is left running.
+
+        Raises:
+            ValueError: a batch has another shape.
+        """
 
 
 def sigmoid(logits: NDArray[np.floating[Any]]) -> Floats:

@@ -21,6 +21,9 @@ Runtime = Literal["auto", "keras", "openvino"]
 GPU_BATCH = 32
 CPU_BATCH = 1
 """One image a pass: as fast as eight on a CPU, and a score cannot depend on a neighbour (contract 3.3)."""
+CPU_THREADS = 1
+"""Of a pass: as many passes at a time as processors use these better than one pass with as many threads, of
+which the one that the system puts aside for a decoder keeps all the others waiting."""
 
 
 def load_predictor(
@@ -29,6 +32,7 @@ def load_predictor(
     batch_size: int | None = None,
     threads: int | None = None,
     mixed_precision: bool = False,
+    processors: int | None = None,
 ) -> Predictor:
     """A predictor for `bundle`, after its golden output was checked through the very runtime.
 
@@ -36,15 +40,21 @@ def load_predictor(
         bundle: from `open_bundle`.
         runtime: ``auto`` is Keras on TensorFlow where there is a GPU, OpenVINO on a CPU.
         batch_size: fixed number of images in a batch; by default 1 on a CPU, 32 on a GPU.
-        threads: CPU threads of one forward pass; by default what the runtime chooses for this machine.
+        threads: CPU threads of one forward pass; by default one with OpenVINO, so that scores are the same
+            on any number of processors, and all `processors` with Keras.
         mixed_precision: 16-bit arithmetic; Keras only.
+        processors: how many to keep busy; by default all that this process may use. With OpenVINO as many
+            passes are under way at a time as their threads leave room for.
 
     Raises:
         BundleError: the weights do not fit, or the golden output is missed.
         ValueError: an argument is out of range, or mixed precision was asked of OpenVINO.
     """
-    if any(number is not None and number < 1 for number in (batch_size, threads)):
-        raise ValueError(f"Batch size and threads must be at least 1; received {batch_size} and {threads}.")
+    if any(number is not None and number < 1 for number in (batch_size, threads, processors)):
+        raise ValueError(
+            "Batch size, threads and processors must be at least 1; "
+            f"received {batch_size}, {threads} and {processors}."
+        )
     if runtime not in ("auto", "keras", "openvino"):
         raise ValueError(f"The runtime must be auto, keras or openvino; received '{runtime}'.")
     on_gpu = runtime != "openvino" and has_gpu()
@@ -52,13 +62,13 @@ def load_predictor(
         from cxrbatch.scoring.keras_runtime import KerasPredictor
 
         size = batch_size or (GPU_BATCH if on_gpu else CPU_BATCH)
-        predictor: Predictor = KerasPredictor(bundle, size, threads, mixed_precision)
+        predictor: Predictor = KerasPredictor(bundle, size, threads, mixed_precision, processors)
     else:
         if mixed_precision:
             raise ValueError("Mixed precision needs the runtime 'keras'; OpenVINO computes in float32.")
         from cxrbatch.scoring.openvino_runtime import OpenVinoPredictor
 
-        predictor = OpenVinoPredictor(bundle, batch_size or CPU_BATCH, threads)
+        predictor = OpenVinoPredictor(bundle, batch_size or CPU_BATCH, threads or CPU_THREADS, processors)
     check_golden(_GoldenView(predictor), bundle)
     check_golden_looks(predictor, bundle)
     return predictor

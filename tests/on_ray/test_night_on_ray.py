@@ -17,7 +17,7 @@ import pytest
 pytestmark = pytest.mark.ray
 
 TABLES = ("scores.csv", "studies.csv", "rejected.csv")
-ONE = ("--threads", "1", "--workers", "1")
+ONE = ("--workers", "1")
 QUICK = (*ONE, "--reports", "none")
 FILMS = 24
 

@@ -26,7 +26,7 @@ import ray  # isort: skip (joining.py says first that it is to tell nobody)
 _log = logging.getLogger("cxrbatch")
 
 MOST_CPUS_PER_SCORER = 4
-"""Unless it is told otherwise: more threads make one forward pass hardly faster, and one more scorer does."""
+"""Unless it is told otherwise: one process reads and stores the films of all its passes, one by one."""
 START_SECONDS = 600.0
 """How long a run waits for free processors on a cluster."""
 LATE_SECONDS = 60.0
@@ -60,14 +60,14 @@ class RayEngine:
     def scorer(self, bundle: Bundle, plan: ScoringPlan) -> Scorer:
         del bundle  # every node opens its own, which was found to be the same
         nodes = self._nodes.current()
-        cpus = self._cpus_per_scorer or plan.threads or _usual_cpus(nodes)
+        cpus = self._cpus_per_scorer or max(plan.threads or 1, _usual_cpus(nodes))
         if not any(_scorers_on(node, cpus) for node in nodes):
             most = max((node.cpus for node in nodes), default=0)
             raise EngineUnavailableError(
                 f"No node has {cpus} processors for a scorer; the largest has {most}. Give fewer with "
                 "--cpus-per-scorer or --threads."
             )
-        plan = replace(plan, model=portable_model(plan.model), threads=plan.threads or cpus)
+        plan = replace(plan, model=portable_model(plan.model), processors=cpus)
         crew = _ScoringCrew(self._nodes, self._house, plan, cpus, self._workers, self._work)
         foreman = Foreman(crew.as_crew())
         try:

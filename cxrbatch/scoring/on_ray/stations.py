@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 from cxrbatch.bundles.bundle import open_bundle
 from cxrbatch.pipeline.decoder_pool import FilmFile
 from cxrbatch.scoring.engine import Outcome, ScoredFilm, ScoringPlan
-from cxrbatch.scoring.prediction import Floats, Prediction, Predictor
+from cxrbatch.scoring.prediction import B, Prediction, Predictor
 from cxrbatch.workers import WorkerPool
 
 
@@ -36,7 +36,7 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Films that were scored, and the seconds that went into each stage on the way."""
+    """Films that were scored, and the seconds for which each stage was waited for on the way."""
 
     outcomes: list[Outcome]
     seconds: dict[str, float]
@@ -84,11 +84,11 @@ class ScoringStation:
 
             plan, bundle = self._plan, open_bundle(self._plan.model)
             predictor = load_predictor(
-                bundle, plan.runtime, plan.batch_size, plan.threads, plan.mixed_precision
+                bundle, plan.runtime, plan.batch_size, plan.threads, plan.mixed_precision, plan.processors
             )
-            shared = _OneAtATime(predictor, self._clock)
+            watched = _Watched(predictor, self._clock)
             timed = replace(plan, keep=_Timed(plan.keep, self._clock, "storing"))
-            self._scorer = LocalScorer.of(shared, bundle.card.input, timed, self._workers)
+            self._scorer = LocalScorer.of(watched, bundle.card.input, timed, self._workers)
             return True, self._scorer.arithmetic
         except Exception as error:
             return False, _portable(error)
@@ -96,27 +96,40 @@ class ScoringStation:
     def work(self, films: tuple[FilmFile, ...]) -> tuple[bool, Any]:
         """Two calls at once are meant: the films of one are decoded while those of the other are scored."""
         try:
-            with self._clock.busy():
+            with self._clock.measured("work"):
                 outcomes = list(self._scorer.score(films))
             return True, Scored(outcomes, self._clock.take())
         except Exception as error:
             return False, _portable(error)
 
 
-class _OneAtATime:
-    """A predictor for several threads."""
+class _Watched:
+    """A predictor whose passes are waited for by the clock; films are not, which it waits for on the way."""
 
     def __init__(self, predictor: Predictor, clock: _Clock) -> None:
         self._predictor = predictor
         self._clock = clock
-        self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._predictor, name)
 
-    def __call__(self, batch: Floats) -> Prediction:
-        with self._lock, self._clock.measured("scoring"):
-            return self._predictor(batch)
+    def predict(self, batches: Iterable[B]) -> Iterator[tuple[B, Prediction]]:
+        predictions = self._predictor.predict(self._fed(batches))
+        while True:
+            with self._clock.measured("scoring"):
+                found = next(predictions, None)
+            if found is None:
+                return
+            yield found
+
+    def _fed(self, batches: Iterable[B]) -> Iterator[B]:
+        remaining = iter(batches)
+        while True:
+            with self._clock.measured("scoring", by=-1):
+                batch = next(remaining, None)
+            if batch is None:
+                return
+            yield batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,32 +144,24 @@ class _Timed:
 
 
 class _Clock:
-    """Seconds by stage. While there is work and neither model nor disk is busy, films are waited for."""
+    """Seconds for which a stage was waited for by somebody. As long as there is work, and neither model nor
+    disk is waited for, films are.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seconds = {"decoding": 0.0, "scoring": 0.0, "storing": 0.0}
-        self._works = self._measured = 0
+        self._waiting = {"work": 0, "scoring": 0, "storing": 0}
         self._since = time.monotonic()
 
     @contextmanager
-    def busy(self) -> Iterator[None]:
-        self._change(works=1)
+    def measured(self, stage: str, by: int = 1) -> Iterator[None]:
+        """So many more wait for this stage; ``work`` is what films wait for."""
+        self._change(stage, by)
         try:
             yield
         finally:
-            self._change(works=-1)
-
-    @contextmanager
-    def measured(self, stage: str) -> Iterator[None]:
-        self._change(measured=1)
-        begun = time.monotonic()
-        try:
-            yield
-        finally:
-            self._change(measured=-1)
-            with self._lock:
-                self._seconds[stage] += time.monotonic() - begun
+            self._change(stage, -by)
 
     def take(self) -> dict[str, float]:
         """Seconds since the last call."""
@@ -165,14 +170,16 @@ class _Clock:
             self._seconds = dict.fromkeys(taken, 0.0)
         return taken
 
-    def _change(self, works: int = 0, measured: int = 0) -> None:
+    def _change(self, stage: str, by: int) -> None:
         with self._lock:
             now = time.monotonic()
-            if self._works and not self._measured:
-                self._seconds["decoding"] += now - self._since
+            stages = [stage for stage in ("scoring", "storing") if self._waiting[stage]]
+            if not stages and self._waiting["work"]:
+                stages = ["decoding"]
+            for each in stages:
+                self._seconds[each] += now - self._since
             self._since = now
-            self._works += works
-            self._measured += measured
+            self._waiting[stage] += by
 
 
 def _settle_in(house: House) -> None:
