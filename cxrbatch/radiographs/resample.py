@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 _TALLEST, _WIDEST = 8, 16
 """Rows, and then columns, of the result that are made at once: what was fastest."""
+_STRIP = 256
+"""Rows of the result between the two products: they are still in the cache when the second reads them."""
 _BAND = 128
 """About so many rows of the picture go into a block: where one of the result is made of very many, fewer of
 these are made at once, or the matrices would be mostly zeros."""
@@ -54,13 +56,20 @@ def resample(pixels: NDArray[np.number], rows: int, columns: int, by: Filter) ->
     """
     if pixels.shape[0] < rows and pixels.shape[1] > columns:  # else a long line is made tall first
         return np.ascontiguousarray(resample(pixels.T, columns, rows, by).T)
-    upright = np.empty((rows, pixels.shape[1]), np.float32)
-    for block in _blocks(pixels.shape[0], rows, _TALLEST, by):
-        band = pixels[block.made_from].astype(np.float32)
-        np.matmul(block.weights, band, out=upright[block.of])
+    down = _blocks(pixels.shape[0], rows, _TALLEST, by)
+    across = _blocks(pixels.shape[1], columns, _WIDEST, by)
     result = np.empty((rows, columns), np.float32)
-    for block in _blocks(pixels.shape[1], columns, _WIDEST, by):
-        np.matmul(upright[:, block.made_from], block.weights.T, out=result[:, block.of])
+    memory = np.empty((min(rows, _STRIP), pixels.shape[1]), np.float32)
+    in_strip = _STRIP // _TALLEST
+    for at in range(0, len(down), in_strip):
+        blocks = down[at : at + in_strip]
+        top, end = blocks[0].of.start, blocks[-1].of.stop
+        upright = memory[: end - top]
+        for block in blocks:
+            band = pixels[block.made_from].astype(np.float32)
+            np.matmul(block.weights, band, out=upright[block.of.start - top : block.of.stop - top])
+        for block in across:
+            np.matmul(upright[:, block.made_from], block.weights.T, out=result[top:end, block.of])
     return result
 
 
