@@ -89,7 +89,7 @@ def films_a_second(
     films: Sequence[Path], size: tuple[int, int], workers: int, least: LeastSize | None = None
 ) -> float:
     """Through a pool whose processes have started: the first films of each are not timed."""
-    pool = DecoderPool(workers, least_size=least)
+    pool = DecoderPool(workers, open_bundle("cxr-lite").card.input, least_size=least)
     try:
         untimed = as_files(films, size)[: 2 * workers]
         consume(pool, untimed)

@@ -23,7 +23,7 @@ from cxrbatch.bundles.head import NoPooledHeadError, pooled_head
 from cxrbatch.bundles.network import load_classifier
 from cxrbatch.evaluation.delimited import fold
 from cxrbatch.evaluation.localisation import overlap, points_at, widened
-from cxrbatch.pipeline.preprocess import make_preprocess
+from cxrbatch.pipeline.preprocess import preprocess_one
 from cxrbatch.reporting.overlays import CONTOUR_SHARE, map_on_film
 from cxrbatch.sample.lesions import FINDINGS
 from cxrbatch.sample.phantom import frontal
@@ -81,13 +81,12 @@ def localise(bundle: Bundle, films: int = FILMS, bar: Bar = lambda plan: plan) -
         network = heat_map_model(classifier)
     except NoPooledHeadError as error:
         raise LocalisationError(f"The model {bundle.card.name} has no heat maps: {error}") from error
-    prepare = make_preprocess(bundle.card.input)
     looks = []
     for finding, seed in bar([(finding, FIRST_SEED + i) for finding in planted for i in range(films)]):
         phantom = frontal(seed, SIZE, findings=[finding])
         film = np.rint(phantom.film * 65535.0).astype(np.uint16)
         output, name = known[fold(finding)]
-        looks.append(_Look(np.asarray(prepare(film)), name, output, phantom.masks[finding]))
+        looks.append(_Look(preprocess_one(film, bundle.card.input), name, output, phantom.masks[finding]))
     grids = _maps(network, looks)
     method = (
         f"Phantoms of {SIZE[0]} x {SIZE[1]} pixels with one planted finding each, {films} a finding. "

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from cxrbatch.bundles.architectures import build_architecture
 from cxrbatch.intake.records import FileKind
+from cxrbatch.pipeline.fit import fit_film
 from cxrbatch.pipeline.input_spec import Fit, InputSpec, Scaling
-from cxrbatch.pipeline.preprocess import make_fit, make_scale
+from cxrbatch.pipeline.preprocess import make_scale
 from cxrbatch.radiographs.read import read_radiograph
 from cxrbatch.training.augmentation import make_augment
 from cxrbatch.training.records import Side
@@ -108,7 +109,7 @@ def imagenet_features(data: Path, films: Films, cache: Path) -> Array:
         features = []
         for row, name in enumerate(films.table["Image Index"]):
             pixels = read_radiograph((data / "nih" / "images" / name).read_bytes(), FileKind.PNG).pixels
-            features.append(np.asarray(pooled(views(tf.constant(pixels), row), training=False)))
+            features.append(np.asarray(pooled(views(pixels, row), training=False)))
         np.savez(kept, features=np.stack(features))
     with np.load(kept) as arrays:
         return np.asarray(arrays["features"], np.float64)
@@ -116,10 +117,10 @@ def imagenet_features(data: Path, films: Films, cache: Path) -> Array:
 
 def _make_views():  # type: ignore[no-untyped-def]
     """(film uint16, its number) -> (VIEWS, height, width, channels), the same for the same number."""
-    fit, scale, augment = make_fit(SPEC), make_scale(SPEC), make_augment(CHANGES)
+    scale, augment = make_scale(SPEC), make_augment(CHANGES)
 
-    def views(pixels: tf.Tensor, row: int) -> tf.Tensor:
-        grey = fit(pixels)
+    def views(pixels: NDArray[np.uint16], row: int) -> tf.Tensor:
+        grey = tf.constant(fit_film(pixels, SPEC)[..., np.newaxis])
         sides = (grey, grey[:, ::-1])
         changed = [
             augment(sides[draw % 2], tf.constant((row, _FIRST_DRAW + draw), tf.int64))

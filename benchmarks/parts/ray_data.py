@@ -27,11 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from cxrbatch.allocator import keep_freed_memory
 from cxrbatch.bundles.bundle import open_bundle
 from cxrbatch.intake.records import FileKind
 from cxrbatch.ledger.atomic import write_atomic
+from cxrbatch.pipeline.fit import fit_film
 from cxrbatch.radiographs.display import display_jpeg
 from cxrbatch.radiographs.read import read_radiograph
 
@@ -146,18 +148,20 @@ def score(films: list[str], arrangement: Arrangement, model: str, out: str) -> d
 def _settle_in() -> None:
     """Once for a process: what our own decoders do for speed."""
     keep_freed_memory()
+    threadpool_limits(1)
 
 
 @lru_cache(1)
 def _preprocess(model: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Traced once for a process."""
+    """Our own two halves; the second is traced once for a process."""
     import tensorflow as tf
 
-    from cxrbatch.pipeline.preprocess import make_preprocess
+    from cxrbatch.pipeline.preprocess import make_scale
 
-    signature = [tf.TensorSpec((None, None), tf.uint16)]
-    traced = tf.function(make_preprocess(open_bundle(model).card.input), input_signature=signature)
-    return lambda pixels: traced(tf.constant(pixels)).numpy()
+    spec = open_bundle(model).card.input
+    signature = [tf.TensorSpec((spec.height, spec.width, 1), tf.float32)]
+    scale = tf.function(make_scale(spec), input_signature=signature)
+    return lambda pixels: scale(tf.constant(fit_film(pixels, spec)[..., np.newaxis])).numpy()
 
 
 def main() -> None:

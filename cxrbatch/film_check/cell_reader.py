@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from cxrbatch.bundles.bundle import Bundle
 from cxrbatch.bundles.film_check import Tap
 from cxrbatch.film_check.pictures import Picture
-from cxrbatch.pipeline.preprocess import make_preprocess
+from cxrbatch.pipeline.preprocess import preprocess_one
 from cxrbatch.scoring.openvino_export import export, import_openvino
 
 Floats = NDArray[np.float32]
@@ -34,12 +33,12 @@ class CellReader:
         names = [output.get_names() for output in compiled.outputs]
         self._output = next(i for i, each in enumerate(names) if "cells" in each)
         self._request = compiled.create_infer_request()
-        self._preprocess = make_preprocess(spec)
+        self._spec = spec
 
     def __call__(self, picture: Picture) -> Floats:
         """(grid, grid, channels) of one picture."""
         pixels = np.round(np.clip(picture, 0.0, 1.0) * 65535.0).astype(np.uint16)
-        return self.of_input(self._preprocess(tf.constant(pixels)).numpy())
+        return self.of_input(preprocess_one(pixels, self._spec))
 
     def of_input(self, image: Floats) -> Floats:
         """The same of a preprocessed input (height, width, channels)."""

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from cxrbatch.allocator import keep_freed_memory
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import FileKind
-from cxrbatch.pipeline.blocks import BlockStore, SharedBlock
 from cxrbatch.pipeline.decoding import DecodedFilm, UndecodedFilm, decode_film
+from cxrbatch.pipeline.input_spec import InputSpec
 from cxrbatch.workers import WorkerDiedError, WorkerPool
 
 DECODE_TIMEOUT = 60.0
@@ -55,10 +56,11 @@ class FilmFile:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A decoded film: pixels uint16 (rows, columns), and what else decoding found."""
+    """A decoded film: `grey` is float32 (height, width) in [0, 1], fitted to a network's input (`fit_film`);
+    and what else decoding found."""
 
     file: FilmFile
-    pixels: NDArray[np.uint16]
+    grey: NDArray[np.float32]
     decoded: DecodedFilm
 
 
@@ -71,28 +73,31 @@ class FailedFilm:
 
 
 class DecoderPool:
-    """Worker processes that decode; `close` ends them."""
+    """Worker processes that decode films and fit them to the input of `spec`; `close` ends them."""
 
     def __init__(
-        self, workers: int, timeout: float = DECODE_TIMEOUT, least_size: LeastSize | None = None
+        self,
+        workers: int,
+        spec: InputSpec,
+        timeout: float = DECODE_TIMEOUT,
+        least_size: LeastSize | None = None,
     ) -> None:
         """`least_size` tells how small a film may be decoded, by its own size; None: in full, always."""
         self._ahead = max(2, workers * AHEAD_PER_WORKER)
+        self._spec = spec
         self._timeout = timeout
         self._least_size = least_size
-        self._blocks = BlockStore()
         self._closing = False
-        self._pool = WorkerPool(workers, initializer=prepare_memory, initargs=(ADDRESS_SPACE,))
+        self._pool = WorkerPool(workers, initializer=settle, initargs=(ADDRESS_SPACE,))
 
     def close(self) -> None:
         """End the workers, whatever they are doing; `decode` ends after the films it has."""
         self._closing = True
         self._pool.close()
-        self._blocks.close()
 
     def decode(self, files: Iterable[FilmFile]) -> Iterator[Film | FailedFilm]:
         """Decode `files`, in order. Abandoning the iterator is allowed: what is in work is dropped."""
-        waiting: deque[tuple[FilmFile, SharedBlock | None, Future]] = deque()
+        waiting: deque[tuple[FilmFile, Future]] = deque()
         try:
             for file in files:
                 if self._closing:
@@ -103,33 +108,22 @@ class DecoderPool:
             while waiting and not self._closing:
                 yield self._finish(*waiting.popleft())
         finally:
-            for _, _, future in waiting:
+            for _, future in waiting:
                 future.cancel()
 
-    def _start(self, file: FilmFile) -> tuple[FilmFile, SharedBlock | None, Future]:
-        try:
-            block = self._blocks.take(file.rows * file.columns * 2)
-        except OSError:
-            future: Future = Future()
-            detail = f"{file.rows} x {file.columns} pixels need more memory than there is."
-            future.set_result(UndecodedFilm(Reason.TOO_LARGE, detail))
-            return file, None, future
+    def _start(self, file: FilmFile) -> tuple[FilmFile, Future]:
         least = None if self._least_size is None else self._least_size(file.rows, file.columns)
-        arguments = (file.path, file.kind, block.address, block.capacity, least)
-        return file, block, self._pool.submit(decode_film, *arguments, timeout=self._timeout)
+        arguments = (file.path, file.kind, file.rows * file.columns, self._spec, least)
+        return file, self._pool.submit(decode_film, *arguments, timeout=self._timeout)
 
-    def _finish(self, file: FilmFile, block: SharedBlock | None, future: Future) -> Film | FailedFilm:
+    def _finish(self, file: FilmFile, future: Future) -> Film | FailedFilm:
         result = self._outcome(future)
-        try:
-            if isinstance(result, UndecodedFilm):
-                return FailedFilm(file, result)
-            assert block is not None, "only a film with a block is sent to a worker"
-            return Film(file, block.copy_film(result.rows, result.columns), result)
-        finally:
-            if block is not None:
-                self._blocks.give_back(block)
+        if isinstance(result, UndecodedFilm):
+            return FailedFilm(file, result)
+        decoded, grey = result
+        return Film(file, grey, decoded)
 
-    def _outcome(self, future: Future) -> DecodedFilm | UndecodedFilm:
+    def _outcome(self, future: Future) -> tuple[DecodedFilm, NDArray[np.float32]] | UndecodedFilm:
         try:
             return future.result()
         except TimeoutError:
@@ -144,9 +138,11 @@ class DecoderPool:
             return UndecodedFilm(Reason.DECODE_FAILED, f"Unexpected {type(error).__name__} while decoding.")
 
 
-def prepare_memory(address_space: int) -> None:
+def settle(address_space: int) -> None:
     """In a worker: what a decoder asks for beyond this many bytes is refused, and the machine lives on; what
-    one film took is kept for the next."""
+    one film took is kept for the next. Arithmetic has one thread: the processes share the processors, and
+    films are fitted in the same order of operations whatever their number."""
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold a patient's film
     keep_freed_memory()
+    threadpool_limits(1)

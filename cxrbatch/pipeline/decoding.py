@@ -7,9 +7,13 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import FileKind, SourceFile
-from cxrbatch.pipeline.blocks import write_film
+from cxrbatch.pipeline.fit import fit_film
+from cxrbatch.pipeline.input_spec import InputSpec
 from cxrbatch.radiographs.display import display_jpeg
 from cxrbatch.radiographs.radiograph import RadiographError
 from cxrbatch.radiographs.read import read_radiograph
@@ -17,7 +21,7 @@ from cxrbatch.radiographs.read import read_radiograph
 
 @dataclass(frozen=True, slots=True)
 class DecodedFilm:
-    """A film whose pixels, uint16 (rows, columns), lie in the shared block.
+    """A film that was decoded, but for its pixels: `rows` and `columns` are those that it was fitted from.
 
     `source` is the file as it was when these pixels were read, None where nobody asks. `full_size` is (rows,
     columns) of the file where they are fewer (``--fast-decode``), else None.
@@ -47,13 +51,14 @@ class UndecodedFilm:
 def decode_film(
     path: str,
     kind: FileKind,
-    block_address: str,
-    block_capacity: int,
+    announced: int,
+    spec: InputSpec,
     least: tuple[int, int] | None = None,
-) -> DecodedFilm | UndecodedFilm:
-    """Read, digest and decode `path`; its pixels go into the shared block, the rest is returned.
+) -> tuple[DecodedFilm, NDArray[np.float32]] | UndecodedFilm:
+    """Read, digest and decode `path`; with what was found comes the film fitted to the input of `spec`.
 
-    With `least` (rows, columns) a lower resolution of at least that size will do.
+    A film of more pixels than `announced`, by its header, is refused. With `least` (rows, columns) a lower
+    resolution of at least that size will do.
     Nothing is raised for a bad file: whatever is wrong with it comes back as a reason.
     """
     try:
@@ -65,12 +70,16 @@ def decode_film(
             Reason.UNREADABLE, f"The file could not be read: {error.strerror}. Check the disk or share."
         )
     source = SourceFile(path, found.st_size, found.st_mtime_ns, found.st_ino)
-    return replace(_decode(data, kind, block_address, block_capacity, least), source=source)
+    result = _decode(data, kind, announced, spec, least)
+    if isinstance(result, UndecodedFilm):
+        return replace(result, source=source)
+    decoded, grey = result
+    return replace(decoded, source=source), grey
 
 
 def _decode(
-    data: bytes, kind: FileKind, block_address: str, block_capacity: int, least: tuple[int, int] | None
-) -> DecodedFilm | UndecodedFilm:
+    data: bytes, kind: FileKind, announced: int, spec: InputSpec, least: tuple[int, int] | None
+) -> tuple[DecodedFilm, NDArray[np.float32]] | UndecodedFilm:
     file_sha256 = hashlib.sha256(data).hexdigest()
     try:
         film = read_radiograph(data, kind, least)
@@ -81,9 +90,11 @@ def _decode(
             Reason.TOO_LARGE, "Decoding needs more memory than a decoder may have.", file_sha256
         )
     rows, columns = film.pixels.shape
-    if film.pixels.nbytes > block_capacity:
+    if film.pixels.size > announced:
         detail = f"Decodes to {rows} x {columns} pixels, more than its header announces."
         return UndecodedFilm(Reason.DECODE_FAILED, detail, file_sha256)
-    write_film(block_address, film.pixels)
     picture = display_jpeg(film.pixels)
-    return DecodedFilm(rows, columns, file_sha256, film.sha256, picture, film.notes, full_size=film.full_size)
+    decoded = DecodedFilm(
+        rows, columns, file_sha256, film.sha256, picture, film.notes, full_size=film.full_size
+    )
+    return decoded, fit_film(film.pixels, spec)

@@ -1,4 +1,4 @@
-"""The tf.data pipeline: decoded films in, batches of a fixed shape out.
+"""The tf.data pipeline: fitted films in, batches of a fixed shape out.
 
 Slots do not move. A film's batch and its slot in it follow from its ordinal alone, so that a resumed run
 computes each film exactly as an uninterrupted one would (contract 3.3, determinism): slots whose film is
@@ -19,12 +19,10 @@ from numpy.typing import NDArray
 from cxrbatch.pipeline.decoder_pool import FailedFilm, Film, FilmFile
 from cxrbatch.pipeline.decoding import DecodedFilm
 from cxrbatch.pipeline.input_spec import InputSpec
-from cxrbatch.pipeline.preprocess import make_preprocess
-
-_BLACK = np.zeros((8, 8), np.uint16)
+from cxrbatch.pipeline.preprocess import make_scale
 
 Slot = tuple[FilmFile, DecodedFilm] | FailedFilm | None
-"""What a slot holds: a decoded film (its pixels are in the batch), a failure, or nothing."""
+"""What a slot holds: a decoded film (what is seen of it is in the batch), a failure, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +53,32 @@ def batches(
     # Metadata travels beside the tensors: what the generator appends here, the loop below takes out in order.
     in_flight: deque[tuple[Slot, ...]] = deque()
 
-    def films() -> Iterator[NDArray[np.uint16]]:
+    black = np.zeros((spec.height, spec.width), np.float32)
+    scale = make_scale(spec)
+
+    def films() -> Iterator[NDArray[np.float32]]:
         decoded = decode(file for _, group in plan for file in group)
         for _, group in plan:
             slots: list[Slot] = [None] * batch_size
-            pixels = [_BLACK] * batch_size
+            greys = [black] * batch_size
             for file in group:
                 position = file.ordinal % batch_size
                 film = next(decoded, None)
                 if film is None:  # the decoders were closed: the run is being stopped
                     return
                 if isinstance(film, Film):
-                    pixels[position] = film.pixels
+                    greys[position] = film.grey
                     slots[position] = (film.file, film.decoded)
                 else:
                     slots[position] = film
             in_flight.append(tuple(slots))
-            yield from pixels
+            yield from greys
 
     dataset = (
-        tf.data.Dataset.from_generator(films, output_signature=tf.TensorSpec((None, None), tf.uint16))
-        .map(make_preprocess(spec), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        tf.data.Dataset.from_generator(films, output_signature=tf.TensorSpec(black.shape, tf.float32))
+        .map(
+            lambda grey: scale(grey[..., tf.newaxis]), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        )
         .batch(batch_size, drop_remainder=True)
         .prefetch(2)
     )

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from cxrbatch.radiographs.resample import Filter, resample
+
 LONGEST = 1024
 """Pixels of the longer side of a display picture."""
 
@@ -26,10 +28,10 @@ def display_jpeg(pixels: NDArray[np.uint16], longest: int = LONGEST, quality: in
     """
     eight = np.empty(pixels.shape, dtype=np.uint8)
     np.right_shift(pixels, 8, out=eight, casting="unsafe")  # v * 257 >> 8 is v again
+    size = display_size(*eight.shape, longest)
+    if size != eight.shape:
+        eight = (resample(eight, *size, Filter.BOX) + np.float32(0.5)).astype(np.uint8)
     image = Image.fromarray(eight)
-    rows, columns = display_size(image.height, image.width, longest)
-    if (columns, rows) != image.size:
-        image = image.resize((columns, rows), Image.Resampling.BOX)
     buffer = BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

@@ -12,6 +12,7 @@ from cxrbatch.radiographs.header_values import first_item, read_text
 from cxrbatch.radiographs.layout import PixelLayout
 from cxrbatch.radiographs.lut import Lut, LutError, read_lut
 from cxrbatch.radiographs.modality import ModalityValues, modality_values
+from cxrbatch.radiographs.occurrence import Occurrence
 from cxrbatch.radiographs.padding import padding_words
 from cxrbatch.radiographs.stored_values import StoredPixels
 from cxrbatch.radiographs.window import WindowError, read_window
@@ -42,17 +43,17 @@ def grey_table(ds: Dataset, stored: StoredPixels, layout: PixelLayout) -> GreyTa
     complement of its twin. Padding becomes 0 last of all: it is background, whatever the inversion.
     """
     padding, notes = padding_words(ds, stored, layout)
-    counts = np.where(padding, 0, stored.counts)
+    shown = stored.occurrence.without(padding) if padding.any() else stored.occurrence
     little_endian = ds.file_meta.TransferSyntaxUID.is_little_endian
     modality = modality_values(stored.values, layout.bits_stored, layout.signed, ds, little_endian)
     notes += modality.notes
-    full = full_range(modality, counts)
+    full = full_range(modality, shown)
     unit = full
     if modality.usable:
         chosen, voi_notes = _voi(ds, modality, little_endian)
         notes += voi_notes
         if chosen is not None:
-            if spread(chosen, counts) < LEAST_SPREAD <= spread(full, counts):
+            if not shown.spreads(chosen, LEAST_SPREAD) and shown.spreads(full, LEAST_SPREAD):
                 notes += (
                     "The VOI transform would leave a single grey value; the full range was shown instead.",
                 )
@@ -66,28 +67,16 @@ def grey_table(ds: Dataset, stored: StoredPixels, layout: PixelLayout) -> GreyTa
     return GreyTable(table, notes + inversion_notes, unit is full and modality.bits > 8)
 
 
-def full_range(modality: ModalityValues, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def full_range(modality: ModalityValues, shown: Occurrence) -> NDArray[np.float64]:
     """Modality values onto 0 .. 1 without a window: 8 bits and fewer over all that their bits can hold,
     as any 8-bit picture; more bits from the least to the greatest value of the image, padding left out."""
     if modality.bits <= 8:
         low, high = modality.low, modality.high
     else:
-        present = modality.values[counts > 0]
-        low, high = float(present.min()), float(present.max())
+        low, high = shown.extremes(modality.values)
     if high <= low:
         return np.zeros_like(modality.values)
     return np.clip((modality.values - low) / (high - low), 0.0, 1.0)
-
-
-def spread(unit: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
-    """How far the middle 99% of the pixels reach on 0 .. 1."""
-    present = np.flatnonzero(counts)
-    greys = unit[present]
-    order = np.argsort(greys, kind="stable")
-    share = np.cumsum(counts[present][order]) / counts.sum()
-    low, high = np.searchsorted(share, [0.005, 0.995])
-    last = len(order) - 1
-    return float(greys[order[min(high, last)]] - greys[order[min(low, last)]])
 
 
 def _voi(

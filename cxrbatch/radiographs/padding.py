@@ -27,7 +27,7 @@ def padding_words(
     first = _as_stored(first, layout)
     last = first if limit is None else _as_stored(limit, layout)
     padding = (stored.values >= min(first, last)) & (stored.values <= max(first, last))
-    if not stored.counts[~padding].any():
+    if not stored.occurrence.counts[~padding].any():
         return none, ("Every pixel counts as padding by PixelPaddingValue; it was ignored.",)
     return padding, ()
 

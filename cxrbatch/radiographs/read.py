@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cxrbatch.intake.quiet import quiet_decoders
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import FileKind
@@ -29,7 +32,7 @@ def read_radiograph(data: bytes, kind: FileKind, least: tuple[int, int] | None =
     try:
         with quiet_decoders():
             film = read_dicom(data, least) if kind is FileKind.DICOM else read_raster(data, kind)
-            if film.pixels.min() == film.pixels.max():  # a model has an opinion of that, too
+            if _is_blank(film.pixels):  # a model has an opinion of that, too
                 return replace(film, notes=(*film.notes, BLANK_NOTE))
             return replace(film, notes=film.notes + cut_off_notes(film.pixels))
     except (RadiographError, MemoryError):
@@ -39,3 +42,8 @@ def read_radiograph(data: bytes, kind: FileKind, least: tuple[int, int] | None =
         raise RadiographError(
             Reason.DECODE_FAILED, f"The image could not be decoded ({type(error).__name__})."
         ) from None
+
+
+def _is_blank(pixels: NDArray[np.uint16]) -> bool:
+    """Whether all are alike; of a film the first rows already tell."""
+    return all((row == pixels[0, 0]).all() for row in pixels)

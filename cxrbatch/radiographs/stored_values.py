@@ -1,8 +1,8 @@
 """Pixels as indices into small tables: "every grey transform is a table over stored values".
 
 A decoded 16-bit image has millions of pixels but at most 65,536 different words. Bit masks, sign, modality
-LUT, window, inversion and padding are worked out once a word; the image is touched twice, to count the
-words and to look them up.
+LUT, window, inversion and padding are worked out once a word; the image is touched twice, for its extreme
+words (occurrence.py) and to look all of them up.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch.radiographs.layout import PixelLayout
+from cxrbatch.radiographs.occurrence import Occurrence
 
 _ROWS = 64  # rows at a time: their indices stay in the processor's cache
 
@@ -20,11 +21,11 @@ _ROWS = 64  # rows at a time: their indices stay in the processor's cache
 @dataclass(frozen=True, slots=True)
 class StoredPixels:
     """`words` is uint8 or uint16 (rows, columns). For every possible word (256 or 65,536) `values` is the
-    stored value that it stands for, and `counts` how many pixels have it."""
+    stored value that it stands for; `occurrence` tells which of them there are."""
 
     words: NDArray[np.unsignedinteger]
     values: NDArray[np.int64]
-    counts: NDArray[np.int64]
+    occurrence: Occurrence
     notes: tuple[str, ...] = ()
 
 
@@ -40,11 +41,11 @@ def stored_pixels(samples: NDArray[np.integer], layout: PixelLayout, encapsulate
     if unsigned.dtype.itemsize > 2:
         return _wide(unsigned, layout)
     size = 1 << (8 * unsigned.dtype.itemsize)
-    counts = _count(unsigned, size)
+    occurrence = Occurrence(unsigned, layout.signed)
     every_word = np.arange(size, dtype=np.int64)
-    shift, notes = (0, ()) if encapsulated else _shift(counts, layout)
-    notes += _stray_bits(counts, shift, layout)
-    return StoredPixels(unsigned, _value(every_word, shift, layout), counts, notes)
+    shift, notes = (0, ()) if encapsulated else _shift(occurrence, layout)
+    notes += _stray_bits(occurrence, shift, layout)
+    return StoredPixels(unsigned, _value(every_word, shift, layout), occurrence, notes)
 
 
 def look_up(table: NDArray[np.uint16], words: NDArray[np.unsignedinteger]) -> NDArray[np.uint16]:
@@ -55,16 +56,13 @@ def look_up(table: NDArray[np.uint16], words: NDArray[np.unsignedinteger]) -> ND
     return pixels
 
 
-def _count(words: NDArray[np.unsignedinteger], size: int) -> NDArray[np.int64]:
-    counts = np.zeros(size, dtype=np.int64)
-    for top in range(0, len(words), _ROWS):
-        counts += np.bincount(words[top : top + _ROWS].ravel(), minlength=size)
-    return counts
-
-
-def _stray_bits(counts: NDArray[np.int64], shift: int, layout: PixelLayout) -> tuple[str, ...]:
+def _stray_bits(occurrence: Occurrence, shift: int, layout: PixelLayout) -> tuple[str, ...]:
     """A note where bits above the stored ones are set and are no sign: an old overlay, or a wrong header."""
     above = shift + layout.bits_stored
+    least, greatest = occurrence.ends
+    if greatest < 1 << above and least >= (-1 << above if layout.signed else 0):
+        return ()
+    counts = occurrence.counts
     rest = np.arange(len(counts)) >> above
     stray = rest != 0
     if layout.signed:
@@ -81,12 +79,12 @@ def _value(words: NDArray[np.int64], shift: int, layout: PixelLayout) -> NDArray
     return np.where(values >= span >> 1, values - span, values) if layout.signed else values
 
 
-def _shift(counts: NDArray[np.int64], layout: PixelLayout) -> tuple[int, tuple[str, ...]]:
+def _shift(occurrence: Occurrence, layout: PixelLayout) -> tuple[int, tuple[str, ...]]:
     """How far down the stored bits are; a HighBit that the data contradict is not believed."""
     shift = layout.high_bit + 1 - layout.bits_stored
     if shift == 0:
         return 0, ()
-    used = int(np.bitwise_or.reduce(np.flatnonzero(counts)))
+    used = occurrence.bits_used()
     if used >> layout.bits_stored == 0 and used & ((1 << shift) - 1):
         return 0, (
             f"HighBit {layout.high_bit} contradicts the pixels, which lie in the lowest "
@@ -105,5 +103,5 @@ def _wide(unsigned: NDArray[np.unsignedinteger], layout: PixelLayout) -> StoredP
     low, high = int(values.min()), int(values.max())
     step = max(1, (high - low) // 65536 + 1)
     words = ((values - low) // step).astype(np.uint16)
-    counts = _count(words, 65536)
-    return StoredPixels(words, low + step * np.arange(65536, dtype=np.int64), counts)
+    values_of_words = low + step * np.arange(65536, dtype=np.int64)
+    return StoredPixels(words, values_of_words, Occurrence(words, signed=False))

@@ -40,7 +40,7 @@ class LocalScorer:
         self._spec = spec
         self._keep = keep
         least_size = partial(enough_pixels, spec=spec) if fast_decode else None
-        self._decoders = DecoderPool(workers, decode_timeout, least_size)
+        self._decoders = DecoderPool(workers, spec, decode_timeout, least_size)
 
     @classmethod
     def of(cls, predictor: Predictor, spec: InputSpec, plan: ScoringPlan, workers: int) -> LocalScorer:

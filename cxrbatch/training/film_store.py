@@ -1,6 +1,6 @@
 """Decoded films on disk, so that the second epoch, and the second run, decode nothing.
 
-What is kept is the first half of serving's preprocessing (`make_fit`), to the bit. It depends on the film's
+What is kept is the first half of serving's preprocessing (`fit_film`), to the bit. It depends on the film's
 content and the input's shape alone, so that a film is found again under the digest of its file.
 """
 
@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from cxrbatch.ledger.atomic import sweep_temporaries, write_atomic
@@ -24,12 +23,11 @@ from cxrbatch.ledger.space import NoSpaceError
 from cxrbatch.pipeline.decoder_pool import DECODE_TIMEOUT, DecoderPool, Film, FilmFile
 from cxrbatch.pipeline.decoding import UndecodedFilm
 from cxrbatch.pipeline.input_spec import InputSpec
-from cxrbatch.pipeline.preprocess import make_fit
 from cxrbatch.training.film_index import FileState, FilmIndex
 from cxrbatch.training.records import TrainingError
 
-DECODING_VERSION = 1
-"""To be raised when `radiographs` or `make_fit` give other pixels for the same file."""
+DECODING_VERSION = 2
+"""To be raised when `radiographs` or `fit_film` give other pixels for the same file."""
 
 _SEAL_BYTES = hashlib.sha256().digest_size
 
@@ -38,7 +36,7 @@ class FilmStore:
     """A folder of decoded films for one shape of input; several shapes may share a folder.
 
         FOLDER/index.jsonl                             which file has which content
-        FOLDER/320x320-pad-v1-tf2.21.0/ab/abcd....npy  a film: float32 (height, width), then a seal
+        FOLDER/320x320-pad-v2-numpy2.4.6/ab/abcd....npy  a film: float32 (height, width), then a seal
 
     A film's file is numpy's .npy with a seal behind it: the SHA-256 of all before it and of the name it
     should have. One that is torn, altered or another's fails `prepare`'s look at it and is made again.
@@ -49,11 +47,11 @@ class FilmStore:
         """Raises OSError where the folder cannot be made or written."""
         self._folder = folder.absolute()
         self._shape = (spec.height, spec.width)
-        # TensorFlow's version: another's resizing may differ in last bits from what serving then computes.
-        name = f"{spec.height}x{spec.width}-{spec.fit.value}-v{DECODING_VERSION}-tf{tf.__version__}"
+        # numpy's version: another's products may differ in last bits from what serving then computes.
+        name = f"{spec.height}x{spec.width}-{spec.fit.value}-v{DECODING_VERSION}-numpy{np.__version__}"
         self._films = self._folder / name
         self._films.mkdir(parents=True, exist_ok=True)
-        self._fit = make_fit(spec)
+        self._spec = spec
         self._index = FilmIndex(self._folder / "index.jsonl")
         self._digests: dict[str, str] = {}
         empty = _npy(np.zeros(self._shape, np.float32))
@@ -92,7 +90,7 @@ class FilmStore:
         self._require_space(len(missing))
         failed = []
         states = {film.path: _state(film.path) for film in missing}
-        pool = DecoderPool(workers, timeout)
+        pool = DecoderPool(workers, self._spec, timeout)
         try:
             for result in pool.decode(missing):
                 if isinstance(result, Film):
@@ -120,7 +118,7 @@ class FilmStore:
         return self._location(self.digest(film))
 
     def grey(self, film: FilmFile) -> NDArray[np.float32]:
-        """float32 (height, width) in [0, 1]: `make_fit` of the film.
+        """float32 (height, width) in [0, 1]: `fit_film` of the film.
 
         Raises:
             TrainingError: it was not prepared, or its file was altered since.
@@ -162,17 +160,13 @@ class FilmStore:
         return True
 
     def _keep(self, film: Film, before: FileState | None) -> None:
-        """Its pixels first, then the index: what that names is there.
+        """The film first, then the index: what that names is there.
 
         `before` is the file's state before it was read; one that changed in between is not put down.
         """
-        # Not in a graph: there a division by a constant becomes a multiplication, other in its last bit from
-        # what serving's mapped function computes. And on the CPU, where serving does this too.
-        with tf.device("CPU:0"):
-            grey = self._fit(tf.constant(film.pixels)).numpy()[..., 0]
         sha256 = film.decoded.file_sha256
         place = self._location(sha256)
-        data = _npy(grey)
+        data = _npy(film.grey)
         try:
             place.parent.mkdir(exist_ok=True)
             # What a power failure tears is told by its seal.

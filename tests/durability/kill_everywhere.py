@@ -36,6 +36,7 @@ from cxrbatch.ledger.atomic import TEMPORARY_MARK
 from cxrbatch.ledger.lease import LEASE
 from cxrbatch.pipeline import decoder_pool
 from cxrbatch.pipeline.decoder_pool import DecoderPool, FailedFilm, FilmFile
+from cxrbatch.pipeline.input_spec import InputSpec
 from cxrbatch.reporting import audit
 from cxrbatch.reporting.content import ReportSettings
 from cxrbatch.request import Request, Summary
@@ -73,7 +74,7 @@ class DigestScorer:
     def __init__(self, findings: int, keep: Keep) -> None:
         self._findings = findings
         self._keep = keep
-        self._decoders = DecoderPool(1)
+        self._decoders = DecoderPool(1, InputSpec(height=8, width=8, channels=1, scaling="unit"))
 
     def score(self, films: Iterable[FilmFile]) -> Iterator[ScoredFilm | FailedFilm]:
         for film in self._decoders.decode(films):

@@ -26,6 +26,7 @@ from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import FileKind, Ignored, Rejection, SourceFile
 from cxrbatch.intake.screening import MAX_PIXELS
 from cxrbatch.pipeline.decoder_pool import DecoderPool, FailedFilm, Film, FilmFile
+from cxrbatch.pipeline.input_spec import InputSpec
 from cxrbatch.radiographs.display import display_jpeg
 from cxrbatch.radiographs.radiograph import Radiograph, RadiographError
 from cxrbatch.radiographs.read import read_radiograph
@@ -141,7 +142,7 @@ CHANGES: tuple[Callable[[st.DrawFn, bytearray], bytearray], ...] = (
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[DecoderPool]:
-    with_patience = DecoderPool(1, timeout=20)
+    with_patience = DecoderPool(1, InputSpec(height=64, width=48, channels=1, scaling="unit"), timeout=20)
     yield with_patience
     with_patience.close()
 
@@ -176,7 +177,8 @@ def check(pool: DecoderPool, inbox: Path, name: str, data: bytes) -> str:
         assert not detail.startswith("Unexpected"), detail
         return outcome.failure.reason
     assert isinstance(outcome, Film)
-    assert outcome.pixels.dtype == np.uint16
+    assert outcome.grey.shape == (64, 48)
+    assert np.isfinite(outcome.grey).all()
     assert outcome.decoded.display_jpeg.startswith(b"\xff\xd8")
     return f"{reason} decoded"
 

@@ -13,17 +13,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from threadpoolctl import threadpool_info
 
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import FileKind
 from cxrbatch.pipeline import decoding
 from cxrbatch.pipeline.decoder_pool import DecoderPool, FailedFilm, Film, FilmFile
+from cxrbatch.pipeline.fit import fit_film
+from cxrbatch.pipeline.input_spec import InputSpec
 from cxrbatch.radiographs.read import read_radiograph
+
+SPEC = InputSpec(height=24, width=20, channels=1, scaling="unit")
 
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[DecoderPool]:
-    pool = DecoderPool(workers=2, timeout=5.0)
+    pool = DecoderPool(2, SPEC, timeout=5.0)
     yield pool
     pool.close()
 
@@ -40,13 +45,15 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> list[FilmFile]:
     return files
 
 
-def test_films_come_in_order_with_their_own_pixels(pool: DecoderPool, films: list[FilmFile]) -> None:
+def test_films_come_in_order_and_fitted_as_in_this_process(pool: DecoderPool, films: list[FilmFile]) -> None:
     results = list(pool.decode(films))
     assert [r.file.ordinal for r in results] == list(range(12))
     for result in results:
         assert isinstance(result, Film)
         data = Path(result.file.path).read_bytes()
-        np.testing.assert_array_equal(result.pixels, read_radiograph(data, FileKind.PNG).pixels)
+        film = read_radiograph(data, FileKind.PNG)
+        np.testing.assert_array_equal(result.grey, fit_film(film.pixels, SPEC))
+        assert result.decoded.pixel_sha256 == film.sha256
         assert result.decoded.file_sha256 == hashlib.sha256(data).hexdigest()
         with Image.open(io.BytesIO(result.decoded.display_jpeg)) as shown:
             assert shown.size == (30, result.decoded.rows)
@@ -69,7 +76,7 @@ def test_bad_files_fail_alone(pool: DecoderPool, films: list[FilmFile], tmp_path
 def test_film_larger_than_its_header_says_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "big.png"
     Image.fromarray(np.zeros((300, 300), np.uint8)).save(path)
-    pool = DecoderPool(workers=1)  # with no larger block left from another film
+    pool = DecoderPool(1, SPEC)
     try:
         (result,) = pool.decode([FilmFile(0, str(path), FileKind.PNG, 5, 5)])
     finally:
@@ -98,7 +105,7 @@ def _loaded_modules(*_: object) -> decoding.UndecodedFilm:
 def test_codec_that_crashes_or_hangs_costs_its_own_file_only(
     codec: object, reason: Reason, films: list[FilmFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pool = DecoderPool(workers=1, timeout=1.0)
+    pool = DecoderPool(1, SPEC, timeout=1.0)
     try:
         monkeypatch.setattr("cxrbatch.pipeline.decoder_pool.decode_film", codec)
         (result,) = pool.decode(films[:1])
@@ -118,3 +125,17 @@ def test_workers_never_import_tensorflow(
     for result in pool.decode(films):
         assert isinstance(result, FailedFilm)
         assert result.failure.detail == ""
+
+
+def _threads_of_arithmetic(*_: object) -> decoding.UndecodedFilm:
+    threads = {library["num_threads"] for library in threadpool_info()}
+    return decoding.UndecodedFilm(Reason.UNREADABLE, repr(threads))
+
+
+def test_workers_compute_with_one_thread(
+    pool: DecoderPool, films: list[FilmFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxrbatch.pipeline.decoder_pool.decode_film", _threads_of_arithmetic)
+    for result in pool.decode(films[:2]):
+        assert isinstance(result, FailedFilm)
+        assert result.failure.detail == "{1}"

@@ -11,6 +11,7 @@ from cxrbatch.intake.records import FileKind
 from cxrbatch.pipeline.decoder_pool import FailedFilm, Film, FilmFile
 from cxrbatch.pipeline.decoding import DecodedFilm, UndecodedFilm
 from cxrbatch.pipeline.feed import Batch, batches
+from cxrbatch.pipeline.fit import fit_film
 from cxrbatch.pipeline.input_spec import InputSpec
 from cxrbatch.pipeline.preprocess import preprocess_one
 
@@ -30,7 +31,7 @@ def _decode(files: Iterable[FilmFile]) -> Iterator[Film | FailedFilm]:
         if file.ordinal == 5:
             yield FailedFilm(file, UndecodedFilm(Reason.DECODE_FAILED, "broken"))
         else:
-            yield Film(file, _pixels(file.ordinal), DecodedFilm(20, 20, "", "", b"", ()))
+            yield Film(file, fit_film(_pixels(file.ordinal), SPEC), DecodedFilm(20, 20, "", "", b"", ()))
 
 
 def _by_ordinal(result: Iterable[Batch]) -> dict[int, tuple[int, np.ndarray]]:

@@ -54,3 +54,18 @@ def test_lower_quality_is_smaller():
 def test_a_view_that_is_not_contiguous():
     pixels = np.random.default_rng(1).integers(0, 65536, (50, 60)).astype(np.uint16)
     assert display_jpeg(pixels[::-1, ::2]) == display_jpeg(np.ascontiguousarray(pixels[::-1, ::2]))
+
+
+@pytest.mark.parametrize("shape", [(1955, 1841), (3001, 2507), (1103, 1031), (5000, 77)])
+def test_reduced_by_boxes_as_pillow_does(shape, monkeypatch):
+    """Before the JPEG, and within the one grey that Pillow's rounding after each of its two passes can make.
+
+    At these sizes Pillow puts no pixel whose centre lies on a border into both boxes, or into none.
+    """
+    pictures = []
+    monkeypatch.setattr(Image.Image, "save", lambda image, *_, **__: pictures.append(image.copy()))
+    pixels = np.random.default_rng(2).integers(0, 65536, shape).astype(np.uint16)
+    display_jpeg(pixels)
+    eight = Image.fromarray((pixels >> 8).astype(np.uint8))
+    expected = np.asarray(eight.resize(pictures[0].size, Image.Resampling.BOX)).astype(int)
+    assert np.abs(np.asarray(pictures[0]) - expected).max() <= 1

@@ -36,7 +36,7 @@ def test_every_mask_and_sign(words, stored, room, signed):
         high = stored - 1
     expected = [by_hand(word, stored, high, signed) for word in words]
     assert result.values[result.words].ravel().tolist() == expected
-    assert result.counts.sum() == len(words)
+    assert result.occurrence.counts.sum() == len(words)
 
 
 def test_a_high_bit_that_the_pixels_contradict_is_not_believed():

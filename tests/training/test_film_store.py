@@ -22,7 +22,7 @@ from cxrbatch.intake.walk import walk
 from cxrbatch.ledger.space import NoSpaceError
 from cxrbatch.pipeline.decoder_pool import DecoderPool, FailedFilm, Film, FilmFile
 from cxrbatch.pipeline.feed import batches
-from cxrbatch.pipeline.input_spec import InputSpec
+from cxrbatch.pipeline.input_spec import InputSpec, Scaling
 from cxrbatch.sample.cohort import write_cohort
 from cxrbatch.training import film_store
 from cxrbatch.training.film_store import FilmStore, same_content
@@ -83,20 +83,17 @@ def mixed_films(tmp_path_factory: pytest.TempPathFactory) -> list[FilmFile]:
     return [FilmFile(i, film.path, film.kind, film.rows, film.columns) for i, film in enumerate(found)]
 
 
-@pytest.fixture(scope="module")
-def decoded_films(mixed_films: list[FilmFile]) -> list[Film | FailedFilm]:
-    pool = DecoderPool(2)
-    try:
-        return list(pool.decode(mixed_films))
-    finally:
-        pool.close()
-
-
-@pytest.mark.parametrize("fit", ["pad", "stretch"])
+@pytest.mark.parametrize("fit", ["pad", "stretch", "crop"])
 def test_training_sees_what_serving_sees_to_the_bit(
-    fit: str, mixed_films: list[FilmFile], decoded_films: list[Film], tmp_path: Path
+    fit: str, mixed_films: list[FilmFile], tmp_path: Path
 ) -> None:
     """Serving's own feed on the one side, the cache and the training batches on the other."""
+    shape = InputSpec(height=48, width=40, channels=1, scaling="unit", fit=fit)
+    pool = DecoderPool(2, shape)
+    try:
+        decoded_films = list(pool.decode(mixed_films))
+    finally:
+        pool.close()
     store: FilmStore | None = None
     targets = np.zeros((len(mixed_films), 1), np.float32)
     for scaling, channels in (
@@ -106,7 +103,7 @@ def test_training_sees_what_serving_sees_to_the_bit(
         ("standardise", 1),
         ("xrv", 1),
     ):
-        spec = InputSpec(height=48, width=40, channels=channels, scaling=scaling, fit=fit)
+        spec = shape.model_copy(update={"channels": channels, "scaling": Scaling(scaling)})
 
         def decode(files: Iterable[FilmFile]) -> Iterator[Film]:
             return (film for file, film in zip(files, decoded_films, strict=True) if file == film.file)
@@ -411,7 +408,7 @@ def test_a_real_film_is_served_and_cached_alike(name: str, tmp_path: Path) -> No
         pytest.skip("pydicom-data is not installed")
     film = FilmFile(0, str(path), FileKind.DICOM, 1955, 1841)
     spec = InputSpec(height=64, width=64, channels=3, scaling="imagenet")
-    pool = DecoderPool(1)
+    pool = DecoderPool(1, spec)
     try:
         (batch,) = batches([film], pool.decode, spec, 1)
     finally:

@@ -1,4 +1,4 @@
-"""Main memory, shared memory between processes, and the folder for temporary files."""
+"""Main memory, locks shared between processes, and the folder for temporary files."""
 
 from __future__ import annotations
 
@@ -8,22 +8,12 @@ import tempfile
 from pathlib import Path
 
 from cxrbatch.doctor.outcome import Outcome, Subject, ok, problem, warning
-from cxrbatch.pipeline.blocks import SharedBlock
 
 GIB = 2**30
-FILM = 4096 * 4096 * 2
-"""Bytes of a large film at 16 bits."""
 
 
 def check(subject: Subject) -> Outcome:
-    """Memory for one large film can be shared, processes can share a lock, 4 GiB are available."""
-    try:
-        SharedBlock(FILM).close()
-    except OSError as error:
-        return problem(
-            f"{FILM / GIB * 1024:.0f} MiB cannot be shared between processes ({error.strerror})",
-            "Give the machine or container more memory, and mount /proc in it.",
-        )
+    """Processes can share a lock, 4 GiB are available."""
     try:
         multiprocessing.get_context("spawn").Lock()
     except OSError as error:
