@@ -28,13 +28,17 @@ def display_jpeg(pixels: NDArray[np.uint16], longest: int = LONGEST, quality: in
     """
     eight = np.empty(pixels.shape, dtype=np.uint8)
     np.right_shift(pixels, 8, out=eight, casting="unsafe")  # v * 257 >> 8 is v again
-    size = display_size(*eight.shape, longest)
-    if size != eight.shape:
-        eight = (resample(eight, *size, Filter.BOX) + np.float32(0.5)).astype(np.uint8)
-    image = Image.fromarray(eight)
     buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
+    Image.fromarray(reduced(eight, longest, Filter.BOX)).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
+
+
+def reduced(grey: NDArray[np.uint8], longest: int, by: Filter) -> NDArray[np.uint8]:
+    """A picture (rows, columns) whose longer side has at most `longest` pixels; a smaller one as it is."""
+    size = display_size(*grey.shape, longest)
+    if size == grey.shape:
+        return grey
+    return (resample(grey, *size, by) + np.float32(0.5)).astype(np.uint8)
 
 
 def left_out_jpeg(rows: int, columns: int, longest: int = 1024) -> bytes:

@@ -16,6 +16,8 @@ from PIL import Image
 
 from cxrbatch.pipeline.geometry import content_box, seen_part
 from cxrbatch.pipeline.input_spec import Fit, InputSpec
+from cxrbatch.radiographs.display import reduced
+from cxrbatch.radiographs.resample import Filter
 from cxrbatch.reporting.colours import INFERNO
 
 OVERLAY_SIDE = 640
@@ -131,9 +133,7 @@ def draw_overlay(
 
 def overlay_film(display: Image.Image, side: int = OVERLAY_SIDE) -> Image.Image:
     """The display picture as 8-bit grey with its longest side at most `side`, aspect ratio kept."""
-    film = display.convert("L")
-    film.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return film
+    return Image.fromarray(reduced(np.asarray(display.convert("L")), side, Filter.TRIANGLE))
 
 
 def to_jpeg(picture: Image.Image, quality: int = JPEG_QUALITY) -> bytes:

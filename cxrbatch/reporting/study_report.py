@@ -167,9 +167,7 @@ def _overlay(
 
 
 def _thumbnail(film: Image.Image) -> bytes:
-    small = film.copy()
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return to_jpeg(small, quality=80)
+    return to_jpeg(overlay_film(film, THUMBNAIL_SIDE), quality=80)
 
 
 def _pdf(

@@ -196,6 +196,15 @@ def test_side_and_aspect_ratio_of_the_film_are_kept() -> None:
     assert coloured[:, 1].mean() > 120
 
 
+@pytest.mark.parametrize("side", [640, 160])
+def test_the_film_below_is_that_of_pillow_to_a_grey_step(side: int) -> None:
+    noise = Image.fromarray(np.random.default_rng(3).integers(0, 256, (1024, 964), dtype=np.uint8))
+    ours = np.asarray(overlay_film(noise, side)).astype(int)
+    theirs = noise.resize((ours.shape[1], ours.shape[0]), Image.Resampling.BILINEAR)
+    assert max(ours.shape) == side
+    assert np.abs(ours - np.asarray(theirs)).max() <= 1
+
+
 def test_colours_are_matplotlibs() -> None:
     import matplotlib
 
