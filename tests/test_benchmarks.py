@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -181,3 +182,22 @@ def test_ray_datas_actor_gives_each_film_its_own_row_and_maps(modules, tmp_path,
     assert rows["probabilities"].ravel().tolist() == [0, 1, 2, 3, 4]
     assert [float(np.load(tmp_path / f"{i}.npy").item()) for i in range(5)] == [0, 1, 2, 3, 4]
     assert "film" not in rows
+
+
+def test_networks_take_turns_and_cost_what_a_film_costs(modules, monkeypatch):
+    networks = importlib.import_module("parts.networks")
+    monkeypatch.setattr(networks, "PAUSE", 0.0)
+    turns = []
+
+    def network(name, seconds):
+        def run(films):
+            turns.append(name)
+            time.sleep(seconds * len(films))
+
+        return run
+
+    streams = {"quick": network("quick", 0.002), "slow": network("slow", 0.01)}
+    found = networks.undisturbed(streams, np.zeros(1), rounds=20)
+    assert found["quick"] == pytest.approx(0.002, rel=0.5)
+    assert found["slow"] == pytest.approx(0.01, rel=0.5)
+    assert turns.count("quick") == turns.count("slow")

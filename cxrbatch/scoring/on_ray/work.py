@@ -86,7 +86,7 @@ class Work:
 
     @property
     def slowest_stage(self) -> str:
-        """The stage whose hands were busy for the greatest part of the time; blank before any was."""
+        """The stage that was busy, or waited for, for the greatest part of the time; blank before any was."""
         with self._lock:
             if self._begun is None or not any(self._busy.values()):
                 return ""
