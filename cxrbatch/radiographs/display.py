@@ -28,8 +28,9 @@ def display_jpeg(pixels: NDArray[np.uint16], longest: int = LONGEST, quality: in
     """
     eight = np.empty(pixels.shape, dtype=np.uint8)
     np.right_shift(pixels, 8, out=eight, casting="unsafe")  # v * 257 >> 8 is v again
-    size = display_size(*eight.shape, longest)
-    if size != eight.shape:
+    rows, columns = pixels.shape
+    size = display_size(rows, columns, longest)
+    if size != (rows, columns):
         eight = (resample(eight, *size, Filter.BOX) + np.float32(0.5)).astype(np.uint8)
     image = Image.fromarray(eight)
     buffer = BytesIO()
