@@ -294,9 +294,9 @@ class Night:
             self._ledger.record_rejection(image.path, failure.reason, detail, file_sha256)
             return
         decoded = outcome.decoded
-        file_sha256, pixel_sha256 = names.digest(decoded.file_sha256), names.digest(decoded.pixel_sha256)
+        file_sha256, pixel_digest = names.digest(decoded.file_sha256), names.digest(decoded.pixel_digest)
         uid = image.header.image_uid
-        twin = self._ledger.twin(image.path, image.study_key, uid, pixel_sha256) if uid else None
+        twin = self._ledger.twin(image.path, image.study_key, uid, pixel_digest) if uid else None
         if twin is not None:
             self._shelf.clear(outcome.file.shelf_mark)
             detail = f"The same image as {percent_encode(twin)}, which was scored."
@@ -323,7 +323,7 @@ class Night:
             notes=(*judged.notes, *image.header.notes, *map(names.sentence, decoded.notes)),
             wrong=None if outcome.look is None else outcome.look.wrong,
         )
-        self._ledger.record_score(scored, pixel_sha256, file_sha256)
+        self._ledger.record_score(scored, pixel_digest, file_sha256)
 
     def _judged(self, outcome: ScoredFilm) -> Judgement:
         """Whether the film looks like one, and what is to be said of that."""

@@ -77,7 +77,7 @@ def decode(row: Row, out: str) -> Row:
     data = path.read_bytes()
     film = read_radiograph(data, FileKind.DICOM)
     write_atomic(Path(out, f"{path.stem}.jpg"), display_jpeg(film.pixels))
-    digests = {"file_sha256": hashlib.sha256(data).hexdigest(), "pixel_sha256": film.sha256}
+    digests = {"file_sha256": hashlib.sha256(data).hexdigest(), "pixel_digest": film.digest}
     return {"name": path.name, **digests, "film": film.pixels}
 
 

@@ -201,16 +201,16 @@ class Ledger:
             after = page[-1].ordinal
             yield page
 
-    def twin(self, path: str, study_key: str, image_uid: str, pixel_sha256: str) -> str | None:
+    def twin(self, path: str, study_key: str, image_uid: str, pixel_digest: str) -> str | None:
         """The path of another scored image of the same UID and the same rendered pixels, if there is one."""
         row = self._db.execute(
             "SELECT path FROM images "
-            "WHERE study_key = ? AND image_uid = ? AND pixel_sha256 = ? AND path <> ? ORDER BY path",
-            (study_key, image_uid, pixel_sha256, os.fsencode(path)),
+            "WHERE study_key = ? AND image_uid = ? AND pixel_digest = ? AND path <> ? ORDER BY path",
+            (study_key, image_uid, pixel_digest, os.fsencode(path)),
         ).fetchone()
         return None if row is None else os.fsdecode(row[0])
 
-    def record_score(self, image: ScoredImage, pixel_sha256: str, file_sha256: str) -> None:
+    def record_score(self, image: ScoredImage, pixel_digest: str, file_sha256: str) -> None:
         path = os.fsencode(image.path)
         self._write(
             "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -219,7 +219,7 @@ class Ledger:
                 image.study_key,
                 image.image_key,
                 image.header.image_uid,
-                pixel_sha256,
+                pixel_digest,
                 image.rows,
                 image.columns,
                 np.asarray(image.probabilities, "<f4").tobytes(),

@@ -7,10 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
-_UPGRADES = {1: "ALTER TABLE images ADD COLUMN wrong REAL;"}
-"""By version, what makes the next one of it: runs of earlier versions are resumed and rendered again."""
+_UPGRADES = {
+    1: "ALTER TABLE images ADD COLUMN wrong REAL;",
+    2: "ALTER TABLE images RENAME COLUMN pixel_sha256 TO pixel_digest;",
+}
+"""By version, what makes the next one of it: runs of earlier versions are resumed and rendered again.
+
+Up to version 2 the digest of pixels was a SHA-256. It stays for what was scored then: a copy of such an image
+that comes to the same run later is scored, too, and no ``duplicate``."""
 
 _TABLES = """
 CREATE TABLE facts (            -- what the run is: settings, bundle, determinism, as JSON
@@ -39,7 +45,7 @@ CREATE TABLE images (           -- every scored image
     study_key TEXT NOT NULL,
     image_key TEXT NOT NULL,
     image_uid TEXT NOT NULL,
-    pixel_sha256 TEXT NOT NULL,
+    pixel_digest TEXT NOT NULL, -- BLAKE3
     rows INTEGER NOT NULL,
     columns INTEGER NOT NULL,
     probabilities BLOB NOT NULL, -- float32, little endian, in the order of the card's findings

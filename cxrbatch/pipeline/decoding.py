@@ -30,7 +30,7 @@ class DecodedFilm:
     rows: int
     columns: int
     file_sha256: str
-    pixel_sha256: str
+    pixel_digest: str
     display_jpeg: bytes = field(repr=False)
     notes: tuple[str, ...]
     source: SourceFile | None = None
@@ -95,6 +95,6 @@ def _decode(
         return UndecodedFilm(Reason.DECODE_FAILED, detail, file_sha256)
     picture = display_jpeg(film.pixels)
     decoded = DecodedFilm(
-        rows, columns, file_sha256, film.sha256, picture, film.notes, full_size=film.full_size
+        rows, columns, file_sha256, film.digest, picture, film.notes, full_size=film.full_size
     )
     return decoded, fit_film(film.pixels, spec)

@@ -35,8 +35,9 @@ def display_jpeg(pixels: NDArray[np.uint16], longest: int = LONGEST, quality: in
 
 def reduced(grey: NDArray[np.uint8], longest: int, by: Filter) -> NDArray[np.uint8]:
     """A picture (rows, columns) whose longer side has at most `longest` pixels; a smaller one as it is."""
-    size = display_size(*grey.shape, longest)
-    if size == grey.shape:
+    rows, columns = grey.shape
+    size = display_size(rows, columns, longest)
+    if size == (rows, columns):
         return grey
     return (resample(grey, *size, by) + np.float32(0.5)).astype(np.uint8)
 

@@ -95,7 +95,9 @@ class Occurrence:
         low = np.searchsorted(upwards / self._words.size, _MIDDLE[0])
         from_here_up = upwards[-1] - upwards + counts[present][order]
         high = np.flatnonzero((self._words.size - from_here_up) / self._words.size < _MIDDLE[1])
-        return low < len(found) and len(high) > 0 and bool(found[high[-1]] - found[low] >= least)
+        if low == len(found) or not len(high):
+            return False
+        return bool(found[high[-1]] - found[low] >= least)
 
     def _are_counted(self) -> bool:
         return "counts" in vars(self)

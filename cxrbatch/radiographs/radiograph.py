@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from cxrbatch.intake.reasons import Reason
@@ -25,10 +25,14 @@ class Radiograph:
     full_size: tuple[int, int] | None = None
 
     @property
-    def sha256(self) -> str:
-        """Digest of the rendered image, its shape included: tells duplicates from look-alikes."""
-        digest = hashlib.sha256(repr(self.pixels.shape).encode())
-        digest.update(np.ascontiguousarray(self.pixels).data)
+    def digest(self) -> str:
+        """Of the rendered image, its shape included: tells duplicates from look-alikes.
+
+        BLAKE3, 64 hexadecimal digits, in a quarter of the time of SHA-256, and as hard to deceive; nobody
+        compares it with another program's, as one may a file's.
+        """
+        digest = blake3(repr(self.pixels.shape).encode())
+        digest.update(np.ascontiguousarray(self.pixels).data.cast("B"))
         return digest.hexdigest()
 
 

@@ -81,7 +81,7 @@ class DigestScorer:
             if isinstance(film, FailedFilm):
                 yield film
                 continue
-            random = np.random.default_rng(int(film.decoded.pixel_sha256[:15], 16))
+            random = np.random.default_rng(int(film.decoded.pixel_digest[:15], 16))
             probabilities = random.random(self._findings, np.float32)
             maps = random.random((4, 4, self._findings), np.float32).astype(np.float16)
             yield self._keep(ScoredFilm(film.file, film.decoded, probabilities, maps))

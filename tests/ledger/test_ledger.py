@@ -14,6 +14,7 @@ from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import ImageHeader, SourceFile
 from cxrbatch.ledger.ledger import Ledger
 from cxrbatch.ledger.records import ScoredImage
+from cxrbatch.ledger.schema import SCHEMA_VERSION
 
 Make = Callable[..., SourceFile]
 MakeHeader = Callable[..., ImageHeader]
@@ -145,19 +146,25 @@ def test_highest_probability_over_a_studys_images(
     assert ledger.study("s1").highest == (0.5, 0.75)
 
 
-def test_ledger_of_the_first_version_is_opened_with_its_scores(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_ledger_of_an_earlier_version_is_opened_with_its_scores(tmp_path: Path, version: int) -> None:
     path = tmp_path / "ledger.db"
     Ledger(path, create=True).close()
     old = sqlite3.connect(path)
-    old.executescript("ALTER TABLE images DROP COLUMN wrong; PRAGMA user_version = 1;")
+    # What later versions added or renamed, undone.
+    old.executescript("ALTER TABLE images RENAME COLUMN pixel_digest TO pixel_sha256;")
+    if version == 1:
+        old.executescript("ALTER TABLE images DROP COLUMN wrong;")
+    old.execute(f"PRAGMA user_version = {version}")
     old.execute(
-        "INSERT INTO images VALUES (?, 'k', 'i', 'u', 'p', 1, 1, ?, NULL, 0, '[]')",
+        "INSERT INTO images (path, study_key, image_key, image_uid, pixel_sha256, rows, columns, "
+        "probabilities, has_maps, notes) VALUES (?, 'k', 'i', 'u', 'p', 1, 1, ?, 0, '[]')",
         (b"/a.png", np.array([0.5], "<f4").tobytes()),
     )
     old.commit()
     old.close()
     Ledger(path).close()
     new = sqlite3.connect(path)
-    assert new.execute("PRAGMA user_version").fetchone()[0] == 2
-    assert new.execute("SELECT path, wrong FROM images").fetchall() == [(b"/a.png", None)]
+    assert new.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+    assert new.execute("SELECT path, wrong, pixel_digest FROM images").fetchall() == [(b"/a.png", None, "p")]
     new.close()

@@ -202,3 +202,11 @@ def test_a_single_other_pixel_is_no_blank_image():
     pixels[3, 4] = 1
     Image.fromarray(pixels).save(buffer, "PNG")
     assert BLANK_NOTE not in read_radiograph(buffer.getvalue(), FileKind.PNG).notes
+
+
+def test_digest_is_of_the_rendered_pixels_and_their_shape():
+    pixels = np.arange(600, dtype=np.uint16).reshape(20, 30)
+    assert Radiograph(pixels).digest == Radiograph(pixels.copy(), ("a note",)).digest
+    assert Radiograph(pixels[:, ::-1]).digest == Radiograph(pixels[:, ::-1].copy()).digest
+    others = [pixels + np.uint16(1), pixels.reshape(30, 20), pixels[::-1]]
+    assert len({Radiograph(each).digest for each in (pixels, *others)}) == 4
