@@ -1,21 +1,24 @@
 """How far above the floor is a study? Processor time of `cxrbatch score` against the parts nobody can avoid.
 
-    python benchmarks/floor.py [--studies 48] [--turns 2] [--picture docs/performance.svg]
+    python benchmarks/floor.py [--studies 96] [--turns 3] [--picture docs/performance.svg]
 
 The parts, each alone in this same run: a bare forward pass (same runtime, same batch), a bare decode of the
 same files (`pydicom`), and the leanest PDF with the same text and pictures (WeasyPrint, one plain paragraph a
 line). And wall time against the best possible overlap: processor time divided by the processors.
 
-All take turns, and the least of each counts: what else the machine does makes processor time dearer, too, and
-what is compared must not have been measured one in a quiet minute and one in a loud one.
+What else a machine does makes processor time dearer, by the minute. So parts and nights take turns, the parts
+before and after each night, each turn has a ratio of its own, and their median counts. A busy processor makes
+its neighbour slower, too: as in a night all processors are at work while a part is measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import html
+import shutil
 import time
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,7 +27,7 @@ from parts.figures import Figure, conclude
 from parts.films import write_studies
 from parts.models import random_bundle
 from parts.nights import begin, take_turn
-from parts.usage import cores
+from parts.usage import cores, score
 
 from cxrbatch.bundles.bundle import Bundle, open_bundle
 
@@ -34,8 +37,8 @@ STAGES = ("forward pass", "decode", "rest of scoring", "leanest PDF", "rest of r
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--studies", type=int, default=48)
-    parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--studies", type=int, default=96)
+    parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--picture", type=Path, help="where to draw where the time goes")
     arguments = parser.parse_args()
     figures, bars = [], {}
@@ -54,51 +57,78 @@ def main() -> None:
 def measure(
     title: str, bundle: Bundle, films: list[Path], run: Path, turns: int
 ) -> tuple[list[Figure], list[float]]:
-    """The figures of one model, and the processor seconds of `STAGES`."""
+    """The figures of one model, and the processor seconds of `STAGES`: medians over the turns."""
     model, options = str(bundle.folder), {"scoring": ("--reports", "none"), "night": REPORTS}
     runs = {name: begin(films, model, run, *some) for name, some in options.items()}
-    parts: list[tuple[float, float, float]] = []
+    shutil.rmtree(run, ignore_errors=True)
+    score(*films[:12], "--out", run, "--model", model, *REPORTS)  # what the first leanest PDFs say
+    forward = BareForward(bundle)
+
+    def parts() -> np.ndarray:
+        reports = sorted((run / "reports").iterdir())[:12]
+        return np.array(
+            [
+                forward.cpu(),
+                on_every_processor(bare_decode, films[:12]),
+                on_every_processor(leanest_pdf, reports),
+            ]
+        )
+
+    rows = []
     for _ in range(turns):
+        before = parts()
         for name, some in options.items():
             take_turn(runs[name], films, model, run, *some)
-        pdf = leanest_pdf(sorted((run / "reports").iterdir())[:12])
-        parts.append((bare_forward(bundle), bare_decode(films[:12]), pdf))
-    scoring, night = runs["scoring"].night.study, runs["night"].night.study
-    forward, decode, pdf = map(min, zip(*parts, strict=True))
-    floor = forward + decode + pdf
-    stages = [forward, decode, scoring.cpu - forward - decode, pdf, night.cpu - scoring.cpu - pdf]
-    figures = [
-        Figure(f"{title}: {stage}", seconds, "CPU s") for stage, seconds in zip(STAGES, stages, strict=True)
-    ]
+        floor = (before + parts()) / 2
+        scoring, night = (runs[name].last for name in options)
+        rows.append(
+            [*floor, scoring.cpu, night.cpu, night.cpu / floor.sum(), night.wall * cores() / night.cpu]
+        )
+    pass_, decode, pdf, scored, study, ratio, overlap = np.median(rows, axis=0)
+    stages = [pass_, decode, scored - pass_ - decode, pdf, study - scored - pdf]
     return [
-        *figures,
-        Figure(f"{title}: a study", night.cpu, "CPU s"),
-        Figure(f"{title}: a study / its unavoidable parts", night.cpu / floor, "x", at_most=1.25),
-        Figure(
-            f"{title}: wall time / (CPU time / cores)", night.wall * cores() / night.cpu, "x", at_most=1.15
-        ),
+        *(Figure(f"{title}: {stage}", cpu, "CPU s") for stage, cpu in zip(STAGES, stages, strict=True)),
+        Figure(f"{title}: a study", study, "CPU s"),
+        Figure(f"{title}: a study / its unavoidable parts", ratio, "x", at_most=1.25),
+        Figure(f"{title}: wall time / (CPU time / cores)", overlap, "x", at_most=1.15),
     ], stages
 
 
-def bare_forward(bundle: Bundle, rounds: int = 40) -> float:
-    """The exported network without heat maps, in OpenVINO as it comes but for float32, or with one thread
-    where that is cheaper; one image a pass."""
-    from parts.networks import bare_openvino
+class BareForward:
+    """The exported network without heat maps in OpenVINO, float32, one image a pass: one pass after the other
+    with the threads it chooses, or several at a time by its own queue, whichever is cheaper."""
 
-    from cxrbatch.bundles.network import load_classifier
+    def __init__(self, bundle: Bundle) -> None:
+        from parts.networks import bare_openvino, one_by_one, openvino_queue
 
-    spec = bundle.card.input
-    film = np.random.default_rng(0).normal(size=(1, spec.height, spec.width, spec.channels))
-    classifier, batch = load_classifier(bundle), film.astype(np.float32)
-    forwards = [bare_openvino(classifier, film.shape, threads) for threads in (None, 1)]
-    return min(cpu_seconds([lambda run=run: run(batch)] * rounds) for run in forwards)
+        from cxrbatch.bundles.network import load_classifier
+
+        spec, classifier = bundle.card.input, load_classifier(bundle)
+        film = np.random.default_rng(0).normal(size=(1, spec.height, spec.width, spec.channels))
+        self._films = [film.astype(np.float32)] * 20
+        self._streams = (
+            one_by_one(bare_openvino(classifier, film.shape)),
+            openvino_queue(classifier, film.shape),
+        )
+
+    def cpu(self) -> float:
+        """Processor seconds of a pass."""
+        return min(
+            cpu_seconds([lambda run=run: run(self._films)] * 4) / len(self._films) for run in self._streams
+        )
+
+
+def on_every_processor(part: Callable[[list[Path]], float], files: list[Path]) -> float:
+    """The mean of what `part` gives in as many processes at once as there are processors."""
+    with get_context("spawn").Pool(cores()) as pool:
+        return float(np.mean(pool.map(part, [files] * cores(), chunksize=1)))
 
 
 def bare_decode(films: list[Path]) -> float:
     """`pydicom` alone."""
     from pydicom import dcmread
 
-    return cpu_seconds([lambda path=path: dcmread(path).pixel_array for path in films])
+    return cpu_seconds([lambda path=path: dcmread(path).pixel_array for path in films] * 4)
 
 
 def leanest_pdf(reports: list[Path]) -> float:

@@ -36,6 +36,11 @@ class Runs:
     longs: list[Cost] = field(default_factory=list)
 
     @property
+    def last(self) -> Cost:
+        """One more study's cost in the last turn."""
+        return (self.longs[-1] - self.shorts[-1]) / (self.all - self.few)
+
+    @property
     def night(self) -> Night:
         """Exits where the machine is so noisy that more studies cost less."""
         short, long = _least(self.shorts), _least(self.longs)

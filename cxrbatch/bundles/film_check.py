@@ -106,14 +106,17 @@ class FilmCheck:
             raise ValueError("every number must be finite")
 
     def looks(self, cells: Floats) -> list[Look]:
-        """Of each picture, from its averaged activation: float32 (n, grid, grid, channels)."""
+        """Of each picture, from its averaged activation: float32 (n, grid, grid, channels).
+
+        Not by BLAS, whose threads would take processors from forward passes under way.
+        """
         x = cells.astype(np.float64)
-        scores = x.reshape(len(x), -1) @ self.weights.astype(np.float64) + self.bias
+        scores = np.einsum("ni,ij->nj", x.reshape(len(x), -1), self.weights) + self.bias
         others = scores[:, 1:]
         highest = others.max(axis=1, keepdims=True)
         wrong = highest[:, 0] + np.log(np.exp(others - highest).sum(axis=1)) - scores[:, 0]
         offset = x.mean(axis=(1, 2)) - self.centre
-        distance = np.linalg.norm(offset @ self.whitening.astype(np.float64), axis=1)
+        distance = np.linalg.norm(np.einsum("ni,ij->nj", offset, self.whitening), axis=1)
         return [
             Look(CLASSES[1 + int(best)], float(w), float(d))
             for best, w, d in zip(others.argmax(axis=1), wrong, distance, strict=True)

@@ -40,6 +40,7 @@ class OpenVinoPredictor:
         device = core.get_property("CPU", "FULL_DEVICE_NAME")
         self.runtime_version = f"openvino {openvino.get_version()}, {device}"
         self._names = [_name(output.get_names()) for output in self._compiled.outputs]
+        self._idle: deque[Any] = deque()  # requests; a new one for every pass costs a tenth of it
         self._check = read_film_check(bundle)
 
     def __call__(self, batch: Floats) -> Prediction:
@@ -61,15 +62,21 @@ class OpenVinoPredictor:
         finally:
             for _, its_pass in under_way:
                 its_pass.end()
+                self._idle.append(its_pass.request)
 
     def _begin(self, batch: Floats) -> _Pass:
         check_shape(batch, self._shape)
-        # A request of its own costs microseconds, and nobody else writes where its outputs lie.
-        return _Pass(self._compiled.create_infer_request(), np.ascontiguousarray(batch, np.float32))
+        try:
+            request = self._idle.popleft()
+        except IndexError:
+            request = self._compiled.create_infer_request()
+        return _Pass(request, np.ascontiguousarray(batch, np.float32))
 
     def _finish(self, its_pass: _Pass) -> Prediction:
         outputs = dict(zip(self._names, its_pass.outputs(), strict=True))
-        return prediction_from_outputs(outputs, its_pass.inputs, self._check)
+        prediction = prediction_from_outputs(outputs, its_pass.inputs, self._check)
+        self._idle.append(its_pass.request)  # not before: its outputs have been copied now
+        return prediction
 
 
 class _Pass:
@@ -77,18 +84,18 @@ class _Pass:
 
     def __init__(self, request: Any, inputs: Floats) -> None:
         self.inputs = inputs
-        self._request = request
+        self.request = request
         request.start_async({0: inputs}, share_inputs=True)
 
     def outputs(self) -> list[Floats]:
-        """Wait for them; they are there as long as this pass is. Raises RuntimeError where it failed."""
-        self._request.wait()
-        return [tensor.data for tensor in self._request.output_tensors]
+        """Wait for them; they are good until the request is used again. Raises RuntimeError where it failed."""
+        self.request.wait()
+        return [tensor.data for tensor in self.request.output_tensors]
 
     def end(self) -> None:
         """Wait until it reads and writes no more; what it gives is not wanted."""
         with suppress(RuntimeError):
-            self._request.wait()
+            self.request.wait()
 
 
 def _settings(threads: int, passes: int) -> dict[str, Any]:
