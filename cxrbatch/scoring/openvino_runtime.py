@@ -88,7 +88,7 @@ class _Pass:
         request.start_async({0: inputs}, share_inputs=True)
 
     def outputs(self) -> list[Floats]:
-        """Wait for them; they are good until the request is used again. Raises RuntimeError where it failed."""
+        """Wait for them; they are good until the request is used again. Raises RuntimeError if it failed."""
         self.request.wait()
         return [tensor.data for tensor in self.request.output_tensors]
 
