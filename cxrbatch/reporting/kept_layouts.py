@@ -246,7 +246,6 @@ class _Layout:
     def __init__(self, content: Content, document: Document) -> None:
         self.pages = document.pages
         self._numbers = {id(element): number for number, element in enumerate(content.elements)}
-        self._elements = content.elements
         self._images: list[tuple[int, Any]] = []
         self._lines: list[_Line] = []
         found: defaultdict[int | None, list[tuple[_Line, Any]]] = defaultdict(list)
@@ -282,7 +281,7 @@ class _Layout:
                     number = self._numbers.get(id(text_box.element))
                     if text_box.text.strip(_BLANK):
                         found[number].append((line, text_box))
-            elif isinstance(child, boxes.ReplacedBox):
+            elif isinstance(child, boxes.ReplacedBox) and id(child.element) in self._numbers:
                 self._images.append((self._numbers[id(child.element)], child))
             self._look_over(child, found)
 
