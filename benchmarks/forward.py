@@ -1,6 +1,6 @@
 """The forward pass with heat maps through our runtime, against ONNX Runtime and bare OpenVINO without maps.
 
-    python benchmarks/forward.py [--rounds 160]
+    python benchmarks/forward.py [--rounds 240]
 
 Both architectures at 320 pixels, one image a pass, the same random weights. Ours as a night runs it, several
 passes at a time; the others as they come and several passes at a time, too, and the fastest of them counts.
@@ -29,7 +29,7 @@ from cxrbatch.scoring.predictor import load_predictor
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=160, help="films for each")
+    parser.add_argument("--rounds", type=int, default=240, help="films for each")
     rounds = parser.parse_args().rounds
     figures: list[Figure] = []
     with TemporaryDirectory(prefix="cxrbatch-forward-") as name:

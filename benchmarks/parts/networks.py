@@ -93,11 +93,11 @@ def undisturbed(streams: Mapping[str, Stream], film: np.ndarray, rounds: int) ->
     Half of the passes may cost a third more than the rest where others use the machine: a median is then of
     one kind or the other, as it happens. They take turns, so that a machine that grows busy slows down all.
 
-    A turn is four films a processor, and a pause and a film a processor before them that do not count: ONNX
-    Runtime's threads spin for a while after a pass, and the next in turn would pay for it. Who is next is
-    drawn by lot, too.
+    A turn is twelve films a processor, so that beginning and ending one weighs as little as in a night, and a
+    pause and two films a processor before them that do not count: ONNX Runtime's threads spin for a while
+    after a pass, and the next in turn would pay for it. Who is next is drawn by lot, too.
     """
-    warming, films = [film] * cores(), [film] * (4 * cores())
+    warming, films = [film] * (2 * cores()), [film] * (12 * cores())
     seconds: dict[str, list[float]] = {name: [] for name in streams}
     for run in streams.values():
         run(films)
