@@ -33,11 +33,9 @@ def one_by_one(run: Pass) -> Stream:
     return lambda films: [run(film) for film in films]
 
 
-def bare_openvino(model: keras.Model, shape: tuple[int, ...], threads: int | None = None) -> Pass:
-    """OpenVINO in float32, since on some CPUs it would take bfloat16; with its own choice of threads, or
-    with so many."""
-    some = {} if threads is None else {"INFERENCE_NUM_THREADS": threads}
-    compiled = _compiled(model, shape, {"NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY", **some})
+def bare_openvino(model: keras.Model, shape: tuple[int, ...]) -> Pass:
+    """OpenVINO with its own choice of threads; in float32, since on some CPUs it would take bfloat16."""
+    compiled = _compiled(model, shape, {"NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"})
     request = compiled.create_infer_request()
     return lambda film: request.infer({0: film}, share_inputs=True)
 
