@@ -20,6 +20,9 @@ FOLDER = "audit_files"
 PDF_ROWS = 500
 """Longest table in the PDF: WeasyPrint needs 12 ms and 0.15 MB a row, and nobody reads more on paper."""
 
+PDF_ITEMS = 20
+"""Longest list of a setting in the PDF (the files of a command that names each); audit.html has them all."""
+
 # Keys of run.json that stand under a heading of their own.
 _ELSEWHERE = {"bundle", "counts", "settings", "arithmetic", "versions", "seconds", "report_errors"}
 
@@ -65,6 +68,7 @@ def write_audit(run_dir: Path, content: AuditContent, settings: ReportSettings) 
     notable = [entry for entry in entries if entry.flagged or entry.row.error]
     failed = [row for row in content.rejected if row.group == ReasonGroup.FAILED]
     cut: dict[str, object] = {
+        "setting_lines": _part(content.run, "settings", PDF_ITEMS),
         "entries": notable[:PDF_ROWS],
         "left_out": len(notable[PDF_ROWS:]),
         "rejected": failed[:PDF_ROWS],
@@ -72,7 +76,7 @@ def write_audit(run_dir: Path, content: AuditContent, settings: ReportSettings) 
     }
     shape = (len(notable[:PDF_ROWS]), len(failed[:PDF_ROWS]), len(card.findings))
     pdf = write_pdf(
-        lambda pages: render(settings.templates, "audit_pdf.html", at=SCHEME, pages=pages, **cut, **common),
+        lambda pages: render(settings.templates, "audit_pdf.html", at=SCHEME, pages=pages, **common | cut),
         pictures,
         "audit_pdf.css",
         settings.page_size,
@@ -108,9 +112,9 @@ def _common(
     }
 
 
-def _part(run: Mapping[str, object], key: str) -> list[tuple[str, str]]:
+def _part(run: Mapping[str, object], key: str, most: int | None = None) -> list[tuple[str, str]]:
     part = run.get(key)
-    return flat_lines(part) if isinstance(part, Mapping) else []
+    return flat_lines(part, most=most) if isinstance(part, Mapping) else []
 
 
 def _by_reason(rejected: Sequence[RejectedRow], group: ReasonGroup) -> list[ReasonCount]:

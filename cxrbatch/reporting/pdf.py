@@ -83,9 +83,9 @@ def write_pdf(
 ) -> bytes:
     """A PDF of the HTML that `page` gives for an expected number of pages ("page n of m").
 
-    WeasyPrint's own ``counter(pages)`` lays everything out twice. Reports of the same `shape` (number of
-    images, overlays, lines) have the same number of pages, so the last one's is expected, and only a wrong
-    guess costs a second pass.
+    For a page that tells the number itself: a kept layout has no ``counter(pages)``. Reports of the same
+    `shape` (number of images, overlays, lines) have the same number of pages, so the last one's is expected,
+    and only a wrong guess that the page shows costs a second pass.
 
     Args:
         page: called with the expected number of pages.
@@ -99,15 +99,16 @@ def write_pdf(
     """
     key = (style, page_size, site, *shape)
     expected = _page_counts.get(key, 1)
+    text = shown = page(expected)
     for _ in range(3):  # the number itself may move a line break; it settles at once
         fetcher = PictureFetcher(pictures, site)
-        tree = parse_page(to_bytes(page(expected)), fetcher, _base(site), ours=site is None)
+        tree = parse_page(to_bytes(text), fetcher, _base(site), ours=site is None)
         document = _document(tree, style, page_size, site, keep=many)
         _refuse(fetcher, pictures)
         _page_counts[key] = pages = len(document.pages)
-        if pages == expected:
+        if pages == expected or (text := page(pages)) == shown:
             break
-        expected = pages
+        expected, shown = pages, text
     result: bytes = document.write_pdf()
     _refuse(fetcher, pictures)  # attachments and pictures within SVG are fetched only now
     return result

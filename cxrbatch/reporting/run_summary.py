@@ -20,27 +20,32 @@ def failed_files(run: Mapping[str, object]) -> int:
     return failed if isinstance(failed, int) else 0
 
 
-def flat_lines(table: Mapping[str, object], above: str = "") -> list[tuple[str, str]]:
+def flat_lines(
+    table: Mapping[str, object], above: str = "", most: int | None = None
+) -> list[tuple[str, str]]:
     """A nested table as lines of text, in its own order; empty values are left out.
 
-    Names are written as words, numbers without a tail of digits.
+    Names are written as words, numbers without a tail of digits. Of a list of more than `most` items the
+    first `most` are written, and how many more there are.
     """
     lines: list[tuple[str, str]] = []
     for key, value in table.items():
         name = str(key).replace("_", " ")
         full = f"{above}, {name}" if above else name
         if isinstance(value, Mapping):
-            lines.extend(flat_lines(value, full))
+            lines.extend(flat_lines(value, full, most))
         elif value is not None and value not in ("", (), []):
-            lines.append((full, _text(value)))
+            lines.append((full, _text(value, most)))
     return lines
 
 
-def _text(value: object) -> str:
+def _text(value: object, most: int | None = None) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, (list, tuple)):
-        return ", ".join(_text(item) for item in value)
+        text = ", ".join(_text(item) for item in value[:most])
+        left_out = 0 if most is None else len(value) - most
+        return f"{text} and {left_out} more: see run.json" if left_out > 0 else text
     return str(value)

@@ -15,7 +15,7 @@ from cxrbatch.bundles.card import Card
 from cxrbatch.intake.reasons import Reason
 from cxrbatch.intake.records import Patient
 from cxrbatch.ledger.records import StudyRecord
-from cxrbatch.reporting import audit
+from cxrbatch.reporting import audit, pdf
 from cxrbatch.reporting.content import (
     AuditContent,
     PageSize,
@@ -117,6 +117,37 @@ def test_every_page_is_numbered(tmp_path: Path, content: AuditContent) -> None:
     for number, page in enumerate(pages, start=1):
         assert f"Page {number} of {len(pages)}" in page.extract_text()
         assert float(page.mediabox.width) == pytest.approx(612, abs=0.5)
+
+
+def test_a_long_list_of_inputs_is_cut_in_the_pdf_and_whole_in_the_html(
+    tmp_path: Path, content: AuditContent, read_page: Any
+) -> None:
+    inputs = [f"/in/film{number:02}.dcm" for number in range(audit.PDF_ITEMS + 3)]
+    run = {**content.run, "settings": {"inputs": inputs, "engine": {"nodes": inputs[:3]}}}
+    audit.write_audit(tmp_path, replace(content, run=run), ReportSettings())
+    page, pdf = read_page(tmp_path / "audit.html").text, pdf_text(tmp_path)
+    assert all(path in page for path in inputs)
+    assert "more: see run.json" not in page
+    assert f"{inputs[audit.PDF_ITEMS - 1]}and3more:seerun.json" in pdf
+    assert inputs[audit.PDF_ITEMS] not in pdf
+    assert pdf.count(inputs[2]) == 2
+
+
+def test_the_pdf_is_laid_out_once(
+    tmp_path: Path, content: AuditContent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It grows with the night, and most of its time is layout."""
+    laid_out, lay_out = [], pdf._document
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        laid_out.append(lay_out(*arguments, **options))
+        return laid_out[-1]
+
+    monkeypatch.setattr(pdf, "_document", counted)
+    many = replace(content, rows=content.rows[:1] * 119)
+    audit.write_audit(tmp_path, many, ReportSettings())
+    (document,) = laid_out
+    assert len(document.pages) > 3
 
 
 def test_the_page_needs_nothing_from_outside(tmp_path: Path, content: AuditContent, read_page: Any) -> None:
