@@ -1,6 +1,6 @@
 """How far above the floor is a study? Processor time of `cxrbatch score` against the parts nobody can avoid.
 
-    python benchmarks/floor.py [--studies 48] [--turns 3] [--picture docs/performance.svg]
+    python benchmarks/floor.py [--studies 96] [--turns 3] [--picture docs/performance.svg]
 
 The parts, each alone in this same run: a bare forward pass (same runtime, same batch), a bare decode of the
 same files (`pydicom`), and the leanest PDF with the same text and pictures (WeasyPrint, one plain paragraph a
@@ -38,7 +38,7 @@ STAGES = ("forward pass", "decode", "rest of scoring", "leanest PDF", "rest of r
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--studies", type=int, default=48)
+    parser.add_argument("--studies", type=int, default=96)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--picture", type=Path, help="where to draw where the time goes")
     parser.add_argument("--part", nargs="+", help=argparse.SUPPRESS)
