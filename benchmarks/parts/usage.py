@@ -8,9 +8,11 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -37,25 +39,36 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def score(*arguments: str | os.PathLike[str], allowed: Sequence[int] = (0,)) -> Cost:
+def score(
+    *arguments: str | os.PathLike[str], allowed: Sequence[int] = (0,), since: Callable[[], bool] | None = None
+) -> Cost:
     """``cxrbatch score`` with these arguments, in processes of its own; exits with its words if it fails."""
-    return run([sys.executable, "-m", "cxrbatch", "score", *map(os.fspath, arguments)], allowed)
+    return run([sys.executable, "-m", "cxrbatch", "score", *map(os.fspath, arguments)], allowed, since)
 
 
-def run(command: Sequence[str], allowed: Sequence[int] = (0,)) -> Cost:
+def run(
+    command: Sequence[str], allowed: Sequence[int] = (0,), since: Callable[[], bool] | None = None
+) -> Cost:
     """Run a command, and wait for its orphans too: workers outlive the process that started them by a moment.
 
     They become children of this process (``prctl(2)``, PR_SET_CHILD_SUBREAPER), so that their time counts.
+    What came before `since` first says yes is left out; it is asked every 20 ms.
     """
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    before, begun = _children(), time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    messages = process.stderr.read().decode(errors="replace")
-    code = process.wait()
-    wall = time.perf_counter() - begun
-    if code not in allowed:
-        raise SystemExit(f"{' '.join(command[:4])} ended with status {code}:\n{messages}")
+    with TemporaryFile() as messages:
+        before, begun = _children(), time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=messages)
+        while since is not None and process.poll() is None:
+            if since():
+                before, begun = _children() + _living(), time.perf_counter()
+                break
+            time.sleep(0.02)
+        code = process.wait()
+        wall = time.perf_counter() - begun
+        if code not in allowed:
+            messages.seek(0)
+            said = messages.read().decode(errors="replace")
+            raise SystemExit(f"{' '.join(command[:4])} ended with status {code}:\n{said}")
     _wait_for_orphans()
     return Cost(wall, _children() - before)
 
@@ -84,6 +97,21 @@ def _own() -> float:
 
 def _children() -> float:
     return _seconds(resource.RUSAGE_CHILDREN)
+
+
+def _living() -> float:
+    """Processor seconds of all processes below this one so far, and of their children that have ended."""
+    parents, seconds = {}, {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with suppress(OSError):  # ended just now
+                numbers = (folder / "stat").read_text().rpartition(")")[2].split()
+                parents[folder.name] = numbers[1]
+                seconds[folder.name] = sum(map(int, numbers[11:15])) / os.sysconf("SC_CLK_TCK")
+    below = {str(os.getpid())}
+    while new := {one for one, parent in parents.items() if parent in below} - below:
+        below |= new
+    return sum(seconds[one] for one in below - {str(os.getpid())})
 
 
 def _seconds(who: int) -> float:
