@@ -133,6 +133,16 @@ def test_a_long_list_of_inputs_is_cut_in_the_pdf_and_whole_in_the_html(
     assert pdf.count(inputs[2]) == 2
 
 
+def test_a_long_card_begins_on_the_first_page(tmp_path: Path, content: AuditContent) -> None:
+    """Its column is taller than what the heading leaves of a page."""
+    card = content.facts.card
+    long = card.model_copy(update={"limits": "Weak where few films were seen. " * 150})
+    audit.write_audit(tmp_path, replace(content, facts=replace(content.facts, card=long)), ReportSettings())
+    first = squeezed(PdfReader(tmp_path / "audit.pdf").pages[0].extract_text())
+    assert "3.11.99" in first
+    assert "Weakwherefewfilmswereseen." in first
+
+
 def test_the_pdf_is_laid_out_once(
     tmp_path: Path, content: AuditContent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
