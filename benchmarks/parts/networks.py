@@ -92,8 +92,8 @@ def seconds_by_turn(
     """Seconds a film of each, turn by turn: (turns,).
 
     What is compared is a turn's ratio: in one turn all have the same few seconds of the machine, whose speed
-    changes from minute to minute. Two copies of one network in 20 turns of 24 films came within 2% of each
-    other by the median of these ratios, and within 6% by each one's quickest turns.
+    changes from minute to minute. Drawn again from 60 turns, 20 of two copies of one network scatter by 2%
+    in the median of these ratios, and by 5 to 6% in the ratio of each one's quickest turns.
 
     A turn is twelve films a processor, so that beginning and ending one weighs as little as in a night, and a
     pause and two films a processor before them that do not count: ONNX Runtime's threads spin for a while
