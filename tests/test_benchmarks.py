@@ -87,6 +87,31 @@ def test_processor_time_of_an_orphan_counts():
     assert float(done.stdout) >= 0.4
 
 
+def test_what_came_before_the_mark_is_left_out(tmp_path):
+    """Of a command and a child of its own that is still alive at the mark, and one that had ended."""
+    burn = "import time; begun = time.process_time()\nwhile time.process_time() - begun < {}: pass"
+    child = burn.format(0.5) + "\ntime.sleep(1)"
+    command = (
+        f"import pathlib, subprocess, sys\n"
+        f"subprocess.run([sys.executable, '-c', {burn.format(0.5)!r}])\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+        f"{burn.format(0.7)}\n"
+        f"time.sleep(0.5); pathlib.Path({str(tmp_path / 'mark')!r}).touch(); time.sleep(0.2)\n"
+        f"{burn.format(0.4)}\nchild.wait()"
+    )
+    measure = (
+        f"import pathlib, sys; from parts.usage import run; mark = pathlib.Path({str(tmp_path / 'mark')!r})\n"
+        f"print(run([sys.executable, '-c', {command!r}], since=mark.exists).cpu)"
+    )
+    done = subprocess.run([sys.executable, "-c", measure], cwd=BENCHMARKS, capture_output=True, check=True)
+    assert 0.35 <= float(done.stdout) < 0.7
+
+
+def test_a_run_without_its_mark_is_no_measurement(modules):
+    with pytest.raises(SystemExit, match="began"):
+        importlib.import_module("parts.usage").run([sys.executable, "-c", "pass"], since=lambda: False)
+
+
 @pytest.fixture
 def folds(modules):
     """Three folds of patients with three films each; what the second model gives has a level by fold."""

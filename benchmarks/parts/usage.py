@@ -52,16 +52,17 @@ def run(
     """Run a command, and wait for its orphans too: workers outlive the process that started them by a moment.
 
     They become children of this process (``prctl(2)``, PR_SET_CHILD_SUBREAPER), so that their time counts.
-    What came before `since` first says yes is left out; it is asked every 20 ms.
+    What came before `since` first says yes is left out; it is asked every 20 ms. Exits if it never does: a
+    cost with the start in it would look like any other.
     """
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with TemporaryFile() as messages:
         before, begun = _children(), time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=messages)
-        while since is not None and process.poll() is None:
+        counts = since is None
+        while since is not None and not counts and process.poll() is None:
             if since():
-                before, begun = _children() + _living(), time.perf_counter()
-                break
+                before, begun, counts = _children() + _living(), time.perf_counter(), True
             time.sleep(0.02)
         code = process.wait()
         wall = time.perf_counter() - begun
@@ -69,6 +70,8 @@ def run(
             messages.seek(0)
             said = messages.read().decode(errors="replace")
             raise SystemExit(f"{' '.join(command[:4])} ended with status {code}:\n{said}")
+    if not counts:
+        raise SystemExit(f"{' '.join(command[:4])} ended before what was to be measured began.")
     _wait_for_orphans()
     return Cost(wall, _children() - before)
 

@@ -83,9 +83,9 @@ def write_pdf(
 ) -> bytes:
     """A PDF of the HTML that `page` gives for an expected number of pages ("page n of m").
 
-    For a page that tells the number itself: a kept layout has no ``counter(pages)``. Reports of the same
-    `shape` (number of images, overlays, lines) have the same number of pages, so the last one's is expected,
-    and only a wrong guess that the page shows costs a second pass.
+    Reports of the same `shape` (number of images, overlays, lines) have the same number of pages, so the last
+    one's is expected, and only a wrong guess that the page shows costs a second pass. A style sheet that says
+    ``counter(pages)`` in a margin shows none.
 
     Args:
         page: called with the expected number of pages.
