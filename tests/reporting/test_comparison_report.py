@@ -112,6 +112,8 @@ def test_page_one_holds_verdict_rule_figures_and_forest(verdict, tmp_path):
     write_comparison(tmp_path, verdict, ReportSettings(hospital="St. Test"))
     pages = PdfReader(tmp_path / "comparison.pdf").pages
     text = " ".join(pages[0].extract_text().split())
+    for number, page in enumerate(pages, start=1):
+        assert f"Page {number} of {len(pages)}" in " ".join(page.extract_text().split())
     for part in (
         "St. Test",
         "Inconclusive: B may not replace A on these data",
