@@ -51,12 +51,11 @@ def run(
 ) -> Cost:
     """Run a command, and wait for its orphans too: workers outlive the process that started them by a moment.
 
-    They become children of this process (``prctl(2)``, PR_SET_CHILD_SUBREAPER), so that their time counts.
-    What came before `since` first says yes is left out; it is asked every 20 ms. Exits if it never does: a
-    cost with the start in it would look like any other.
+    They become children of this process meanwhile, so that their time counts. What came before `since` first
+    says yes is left out; it is asked every 20 ms. Exits if it never does: a cost with the start in it would
+    look like any other.
     """
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    with TemporaryFile() as messages:
+    with _adopting_orphans(), TemporaryFile() as messages:
         before, begun = _children(), time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=messages)
         counts = since is None
@@ -70,9 +69,8 @@ def run(
             messages.seek(0)
             said = messages.read().decode(errors="replace")
             raise SystemExit(f"{' '.join(command[:4])} ended with status {code}:\n{said}")
-    if not counts:
-        raise SystemExit(f"{' '.join(command[:4])} ended before what was to be measured began.")
-    _wait_for_orphans()
+        if not counts:
+            raise SystemExit(f"{' '.join(command[:4])} ended before what was to be measured began.")
     return Cost(wall, _children() - before)
 
 
@@ -86,12 +84,18 @@ def measured() -> Iterator[list[Cost]]:
     result.append(Cost(wall, _own() + _children() - before))
 
 
-def _wait_for_orphans() -> None:
-    while True:
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
+@contextmanager
+def _adopting_orphans() -> Iterator[None]:
+    """``prctl(2)``, PR_SET_CHILD_SUBREAPER; whoever was adopted has ended after the block."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+        with suppress(ChildProcessError):
+            while True:
+                os.waitpid(-1, 0)
+    finally:
+        prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 def _own() -> float:

@@ -60,11 +60,12 @@ def descendants(ancestor: int) -> dict[int, str]:
 
 
 def in_session(session: int) -> list[int]:
-    """Processes of a session, which is that of a node."""
+    """Living processes of a session, which is that of a node."""
     found = []
     for pid in command_lines():
         try:
-            if os.getsid(pid) == session:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if os.getsid(pid) == session and state != "Z":
                 found.append(pid)
         except OSError:
             continue
@@ -85,7 +86,9 @@ class Node:
 
     def kill(self) -> None:
         """As a power cut."""
+        end = time.monotonic() + PATIENCE
         while pids := self.pids():
+            assert time.monotonic() < end, f"{pids} of node {self.name} cannot be killed"
             for pid in pids:
                 try:
                     os.kill(pid, signal.SIGKILL)
