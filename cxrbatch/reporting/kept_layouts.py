@@ -30,6 +30,8 @@ from weasyprint.images import SVGImage, get_image_from_uri
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.text.line_break import split_first_line, strut
 
+from cxrbatch.reporting.kept_lines import remember_lines
+
 SVG = "{http://www.w3.org/2000/svg}svg"
 SHORT_OF_THE_EDGE = 0.01
 """Pixels that a text must leave free to count as fitting: whether it just fits, a whole layout must say."""
@@ -107,9 +109,10 @@ class KeptLayouts:
     """Some 4 MB each, with the pictures of its last page; more outlines are rare in a night."""
 
     def __init__(self, fonts: FontConfiguration) -> None:
+        remember_lines()
         self._fonts = fonts
         self._layouts: OrderedDict[tuple[object, ...], _Layout] = OrderedDict()
-        self._styles: dict[Path, Any] = {}
+        self._words = _Words()
 
     def document(self, page: HTML, lay_out: Callable[[HTML], Document]) -> Document:
         """`lay_out(page)`, or the same from a kept layout. It holds until the next call."""
@@ -117,7 +120,7 @@ class KeptLayouts:
         for key, layout in reversed(self._layouts.items()):
             if key[0] == content.outline and layout.has_fixed(content.texts):
                 try:
-                    layout.fill(content, page, self._styles)
+                    layout.fill(content, page, self._words)
                 except DoesNotFitError:
                     continue
                 self._layouts.move_to_end(key)
@@ -126,7 +129,7 @@ class KeptLayouts:
         document = lay_out(page)
         layout = _Layout(content, document)
         self._layouts[content.outline, layout.fixed] = layout
-        self._styles.update(layout.styles)
+        self._words.styles.update(layout.styles)
         while len(self._layouts) > self.MOST:
             self._layouts.popitem(last=False)
         return document
@@ -188,7 +191,7 @@ class _Line:
     texts: list[_Text] = field(default_factory=list)
     shown: list[tuple[str, Path]] | None = None
 
-    def fill(self, content: Content, styles: dict[Path, Any]) -> None:
+    def fill(self, content: Content, words: _Words) -> None:
         wanted = [(content.texts[text.number], content.paths[text.number]) for text in self.texts]
         if wanted == self.shown:
             return
@@ -197,11 +200,11 @@ class _Line:
             raise DoesNotFitError  # right-aligned or centred: its start depends on its length
         edge = self.container.content_box_x() + self.container.width
         by_child = {id(text.box): (text, *want) for text, want in zip(self.texts, wanted, strict=True)}
-        self._set(self.box, edge, by_child, styles)
+        self._set(self.box, edge, by_child, words)
         self.shown = wanted
 
     def _set(
-        self, parent: Any, edge: float, wanted: dict[int, tuple[_Text, str, Path]], styles: dict[Path, Any]
+        self, parent: Any, edge: float, wanted: dict[int, tuple[_Text, str, Path]], words: _Words
     ) -> None:
         """Put texts into the children of `parent`, a line or an inline box, one behind the other."""
         x = None
@@ -210,9 +213,9 @@ class _Line:
                 child.translate(dx=x - child.position_x)
                 child.position_x = x  # exactly as in a layout from scratch
             if isinstance(child, boxes.InlineBox):
-                self._set(child, edge, wanted, styles)
+                self._set(child, edge, wanted, words)
             elif id(child) in wanted:
-                _shape(*wanted[id(child)], edge - child.position_x, styles)
+                words.put(*wanted[id(child)], edge - child.position_x)
             x = child.position_x + child.margin_width()
         if x is not None:
             if parent.style["white_space"] not in ("pre", "nowrap") and x > edge - SHORT_OF_THE_EDGE:
@@ -220,24 +223,62 @@ class _Line:
             parent.width = x - parent.content_box_x()
 
 
-def _shape(text: _Text, words: str, path: Path, room: float, styles: dict[Path, Any]) -> None:
-    """As WeasyPrint's ``split_text_box``, for a text that stays on its line, as high as the one before."""
-    box = text.box
-    style = box.style if path == text.path else styles.get(path)
-    if style is None:
-        raise DoesNotFitError
-    words = text.to_shape(words)
-    layout, _, resume_at, width, height, baseline = split_first_line(words, style, None, room, 0)
-    is_as_high = height == box.height and baseline + box.margin_top == box.baseline
-    if resume_at is not None or not is_as_high or strut(style) != strut(box.style):
-        raise DoesNotFitError
-    if text.hangs:
-        if layout.first_line_direction % 2:
-            raise DoesNotFitError  # it would hang at the other end, and move the line
-        words = words.rstrip(" ")
-        width = split_first_line(words, style, None, None, 0)[3]
-    box.text, box.style, box.width, box.pango_layout = words, style, width, layout
-    text.path = path
+@dataclass(frozen=True, slots=True)
+class _Shaped:
+    """A text as WeasyPrint's ``split_first_line`` shaped it, `is_whole` if it takes one line."""
+
+    style: Any
+    layout: Any
+    is_whole: bool
+    width: float
+    height: float
+    baseline: float
+
+
+class _Words:
+    """Puts words into text boxes. Many come again and again: a shaped text is kept, by style and room."""
+
+    MOST = 1000
+
+    def __init__(self) -> None:
+        self.styles: dict[Path, Any] = {}
+        """Of all kept layouts: an element of one class may become one of another."""
+        self._shaped: OrderedDict[tuple[int, str, float | None], _Shaped] = OrderedDict()
+
+    def put(self, text: _Text, words: str, path: Path, room: float) -> None:
+        """As WeasyPrint's ``split_text_box``, for a text that stays on its line, as high as the one before.
+
+        Raises:
+            DoesNotFitError: it is neither.
+        """
+        box = text.box
+        style = box.style if path == text.path else self.styles.get(path)
+        if style is None:
+            raise DoesNotFitError
+        words = text.to_shape(words)
+        shaped = self._shape(words, style, room)
+        is_as_high = shaped.height == box.height and shaped.baseline + box.margin_top == box.baseline
+        if not shaped.is_whole or not is_as_high or strut(style) != strut(box.style):
+            raise DoesNotFitError
+        width = shaped.width
+        if text.hangs:
+            if shaped.layout.first_line_direction % 2:
+                raise DoesNotFitError  # it would hang at the other end, and move the line
+            words = words.rstrip(" ")
+            width = self._shape(words, style, None).width
+        box.text, box.style, box.width, box.pango_layout = words, style, width, shaped.layout
+        text.path = path
+
+    def _shape(self, words: str, style: Any, room: float | None) -> _Shaped:
+        key = (id(style), words, room)
+        shaped = self._shaped.get(key)
+        if shaped is None:
+            layout, _, resume_at, width, height, baseline = split_first_line(words, style, None, room, 0)
+            shaped = self._shaped[key] = _Shaped(style, layout, resume_at is None, width, height, baseline)
+            if len(self._shaped) > self.MOST:
+                self._shaped.popitem(last=False)
+        self._shaped.move_to_end(key)
+        return shaped
 
 
 class _Layout:
@@ -319,7 +360,7 @@ class _Layout:
         """Whether the texts that cannot be exchanged are these."""
         return all(texts[number] == text for number, text in self.fixed)
 
-    def fill(self, content: Content, page: HTML, styles: dict[Path, Any]) -> None:
+    def fill(self, content: Content, page: HTML, words: _Words) -> None:
         """Make it the layout of another page with the same outline and `fixed` texts.
 
         Raises:
@@ -341,7 +382,7 @@ class _Layout:
                 raise DoesNotFitError
             box.replacement = image
         for line in self._lines:
-            line.fill(content, styles)
+            line.fill(content, words)
 
 
 def _is_as_wide_as_its_words(box: Any) -> bool:

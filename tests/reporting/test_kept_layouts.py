@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from cxrbatch.bundles.card import Card
 from cxrbatch.intake.records import Patient, View
 from cxrbatch.ledger.records import StudyRecord
 from cxrbatch.reporting import kept_layouts as module
+from cxrbatch.reporting import kept_lines
 from cxrbatch.reporting import pdf as pdf_module
 from cxrbatch.reporting.content import PageSize, ReportSettings, RunFacts
 from cxrbatch.reporting.kept_layouts import KeptLayouts
@@ -147,8 +149,9 @@ def test_whatever_the_studies_hold_their_pdfs_are_those_from_scratch(
     facts = new_facts(calibrated_card if curves else card)
     report = replace(SETTINGS, page_size=size)
     night = [make_study(f"{number:x}", **content) for number, content in enumerate(nights)]
-    for study in (*night, *night):  # the second time all texts are exchanged once more
-        assert printed(tmp_path, study, facts, report) == from_scratch(tmp_path, study, facts, report)
+    expected = [from_scratch(tmp_path, study, facts, report) for study in night]
+    for _ in range(3):  # in the second all texts are exchanged once more, in the third lines come from memory
+        assert [printed(tmp_path, study, facts, report) for study in night] == expected
 
 
 STYLE = """
@@ -158,6 +161,8 @@ html { font: 10px/1.4 "DejaVu Sans" } p, div, h1 { margin: 0 }
 .who { string-set: who attr(data-who); height: 0 }
 .pre { white-space: pre; tab-size: 60px } .right { text-align: right } .rtl { direction: rtl }
 .narrow { width: 60px } .above { font-weight: bold } .large { font-size: 20px }
+.cut { overflow: hidden; text-overflow: ellipsis; white-space: nowrap } .under { text-decoration: underline }
+.hidden { visibility: hidden } .small { font-size: 6.7px } .spaced { letter-spacing: 1px; word-spacing: 2px }
 .fixed { table-layout: fixed; width: 100% } u { display: inline-block } .left { float: left }
 """
 
@@ -249,6 +254,112 @@ def test_words_that_fit_where_others_stood_need_no_new_layout(bodies: tuple[str,
 )
 def test_what_could_move_something_is_laid_out_from_scratch(bodies: tuple[str, ...]) -> None:
     assert changes(bodies) == 1
+
+
+@pytest.fixture
+def shaped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lines of kept layouts that were shaped to be drawn."""
+    lines: list[str] = []
+
+    def drawn(name: str) -> Callable[..., Any]:
+        original = getattr(kept_lines, name)
+
+        def draw(stream: Any, box: Any, *args: Any) -> Any:
+            if box.pango_layout.times_drawn > 1 or name == "draw_first_line":
+                lines.append(box.text)
+            return original(stream, box, *args)
+
+        return draw
+
+    for name in ("draw_text", "draw_first_line"):
+        monkeypatch.setattr(kept_lines, name, drawn(name))
+    return lines
+
+
+def test_a_line_that_was_drawn_twice_is_drawn_from_memory(shaped: list[str]) -> None:
+    pages = Pages()
+    bodies = [f"<p>This stays <b>and this</b></p><p>{words}</p><p> <b>\u00a0</b></p>" for words in "abc"]
+    for body in (bodies[0], bodies[1]):
+        pages.pdf(body)
+    shaped.clear()
+    pages.pdf(bodies[2])
+    assert shaped == []  # but what was new, which was shaped where it was put into the page
+    for body in bodies * 2:
+        pages.pdf(body)
+    shaped.clear()
+    for body in bodies:
+        pages.pdf(body)
+    assert shaped == []
+    assert pages.from_scratch == 1
+
+
+@pytest.mark.parametrize("named", ["cut", "under", "hidden"])
+def test_a_line_that_is_more_than_its_glyphs_is_never_drawn_from_memory(
+    shaped: list[str], named: str
+) -> None:
+    pages, words = Pages(), "overflows" * 20
+    for _ in range(4):
+        shaped.clear()
+        pages.pdf(f"<p class='{named}'>{words}</p><p>x</p>")
+    assert shaped == [words]
+
+
+def test_a_glyph_that_no_font_has_is_never_drawn_from_memory(shaped: list[str]) -> None:
+    pages, body = Pages(), "<p>a \U0010fff0 b</p><p>x</p>"
+    for _ in range(4):
+        shaped.clear()
+        pages.pdf(body)
+    assert shaped == ["a \U0010fff0 b"]
+
+
+WORDS = st.text("aeWi fl-\u00a0é.0", min_size=1, max_size=6)
+CLASSES = st.sampled_from(["x", "small", "large", "above", "spaced", "pre", "rtl"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    classes=st.lists(CLASSES, min_size=2, max_size=4),
+    words=st.lists(st.lists(WORDS, min_size=4, max_size=4), min_size=1, max_size=4),
+)
+def test_whichever_line_is_the_first_to_show_a_glyph_the_pdf_is_the_same(
+    classes: list[str], words: list[list[str]]
+) -> None:
+    """A document's fonts note a glyph's width and text where it is first shown; that may be another line."""
+    bodies = [
+        "".join(f"<p class='{name}'>{text}</p>" for name, text in zip(classes, texts, strict=False))
+        for texts in words
+    ]
+    changes([*bodies * 3, *reversed(bodies)])
+
+
+@pytest.mark.parametrize(
+    ("widths", "texts", "suits"),
+    [
+        ({1: 600, 2: 550, 9: 1}, {1: "a", 2: "b", 9: "c"}, True),
+        ({1: 601, 2: 550}, {1: "a", 2: "b"}, False),  # the glyphs' spacing would be another
+        ({2: 550}, {2: "b"}, True),  # as before, the line is the first to show this glyph
+        ({1: 600}, {1: "a"}, False),  # before, another line had shown it: how wide it would be is not known
+        ({1: 600, 2: 550}, {1: "a"}, False),
+        ({1: 600, 2: 550}, {2: "b"}, True),
+    ],
+)
+def test_a_line_suits_a_document_in_which_its_glyphs_are_as_wide(
+    widths: dict[int, int], texts: dict[int, str], suits: bool
+) -> None:
+    line = kept_lines._UsedFont(None, {1: 600, 2: 550}, first_widths={1: 600}, first_texts={1: "a"})
+    font = SimpleNamespace(widths=widths, to_unicode=texts)
+    assert line.suits(font) is suits
+    if suits:
+        line.add_to(font)
+        assert font.widths.items() >= line.widths.items()
+        assert font.to_unicode[1] == "a"
+
+
+def test_no_more_shaped_words_are_kept_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module._Words, "MOST", 3)
+    pages = Pages()
+    assert changes([f"<p>{words}</p>" for words in "abcdefab"], pages) == 0
+    assert [words for _, words, _ in pages.kept._words._shaped] == ["f", "a", "b"]
 
 
 def test_pictures_are_exchanged_where_they_are_of_one_size(jpeg: Callable[[int, int, int], bytes]) -> None:
