@@ -3,7 +3,8 @@
 Laying out a page is two thirds of a PDF's processor time (docs/performance.md), and comes out the same for
 study after study: where lines, tables and pictures stand. So the layout of a page is kept, and for another
 page of the same outline (elements, attributes) only what differs is put into it: a line's text is shaped anew
-by WeasyPrint, pictures and drawings are exchanged. Then WeasyPrint draws the pages as it always does.
+by WeasyPrint, pictures and drawings are exchanged. Then WeasyPrint draws the pages; lines that stay, it draws
+from memory (`kept_lines`).
 
 The PDF is the same, byte for byte, as one laid out from scratch, and tests hold it to that. For whatever
 could move something else on the page is refused, and that page is laid out from scratch: text that was or
