@@ -178,7 +178,10 @@ def cpu_seconds(tasks: list[Callable[[], object]]) -> float:
 
 
 def draw(bars: dict[str, list[float]], path: Path) -> None:
-    """Stacked bars: the floor in dark, what lies above it in light."""
+    """Stacked bars: the floor in dark, what lies above it in light.
+
+    Together they are what a study cost: of a part that costs more alone, only what is left of it is drawn.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -186,10 +189,10 @@ def draw(bars: dict[str, list[float]], path: Path) -> None:
 
     colours = ("#134a80", "#3d7fb8", "#c9d3dc", "#7a3b12", "#e8c9b0")
     figure, axis = plt.subplots(figsize=(8, 2.6), layout="constrained")
-    for row, stages in enumerate(bars.values()):
+    for row, (forward, decode, scoring, pdf, report) in enumerate(bars.values()):
         left = 0.0
-        for stage, seconds, colour in zip(STAGES, stages, colours, strict=True):
-            width = max(seconds, 0.0)
+        widths = (forward, decode, scoring, pdf + min(report, 0.0), max(report, 0.0))
+        for stage, width, colour in zip(STAGES, widths, colours, strict=True):
             axis.barh(row, width, left=left, color=colour, label=stage if row == 0 else None)
             left += width
     axis.set_yticks(range(len(bars)), list(bars))

@@ -47,6 +47,19 @@ def realdata() -> Path:
     return Path(_REALDATA)
 
 
+@pytest.fixture(scope="session")
+def is_running() -> Callable[[int], bool]:
+    """Whether a process runs; a zombie does not: nobody in a container may ask for an orphan's exit code."""
+
+    def look(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
+
+    return look
+
+
 def _is_local(host: object) -> bool:
     if isinstance(host, bytes):
         host = host.decode()

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -132,7 +132,9 @@ def test_workers_are_recycled() -> None:
     assert pids[0] == pids[1] != pids[2] == pids[3]
 
 
-def test_nothing_goes_on_after_the_main_process_was_killed(tmp_path: Path) -> None:
+def test_nothing_goes_on_after_the_main_process_was_killed(
+    tmp_path: Path, is_running: Callable[[int], bool]
+) -> None:
     """Neither the task in hand nor those that wait: they would write into a run that was started again."""
     log = tmp_path / "log"
     code = (
@@ -148,9 +150,9 @@ def test_nothing_goes_on_after_the_main_process_was_killed(tmp_path: Path) -> No
     main.kill()
     main.wait()
     deadline = time.monotonic() + 10
-    while (lives := _lives(worker)) and time.monotonic() < deadline:
+    while is_running(worker) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not lives
+    assert not is_running(worker)
     assert not log.exists()
 
 
@@ -168,11 +170,3 @@ def test_a_worker_whose_main_process_went_while_it_worked_ends_in_silence(
     worker.join(60)
     assert worker.exitcode == 0
     assert capfd.readouterr().err == ""
-
-
-def _lives(pid: int) -> bool:
-    """Not so a zombie: nobody in a container may ask for an orphan's exit code."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -41,6 +41,7 @@ DRIVER = (
 )
 
 Start = Callable[..., subprocess.Popen]
+IsRunning = Callable[[int], bool]
 
 
 @pytest.fixture
@@ -72,15 +73,9 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def is_there(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def test_what_bears_the_mark_ends_and_bystanders_do_not(start: Start, folder: Path) -> None:
+def test_what_bears_the_mark_ends_and_bystanders_do_not(
+    start: Start, folder: Path, is_running: IsRunning
+) -> None:
     log = folder / "logs" / "raylet.out"
     kept = Keeper(str(folder))
     ours = start(HOLD, log, "a", **kept.variables)
@@ -94,22 +89,22 @@ def test_what_bears_the_mark_ends_and_bystanders_do_not(start: Start, folder: Pa
     kept.let_go()
     assert ours.wait(20) == -signal.SIGKILL
     assert family.wait(20) == -signal.SIGKILL
-    assert not is_there(int(family.said[0]))
+    assert not is_running(int(family.said[0]))
     assert [process.poll() for process in bystanders] == [None] * len(bystanders)
     assert not folder.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_it_outlives_a_driver_that_is_killed_with_its_group(
-    start: Start, tools: SimpleNamespace, number: signal.Signals
+    start: Start, tools: SimpleNamespace, is_running: IsRunning, number: signal.Signals
 ) -> None:
     driver = start(f"import os; os.setpgid(0, 0)\n{DRIVER}")
     own, child = Path(driver.said[0]), int(driver.said[1])
     assert own.is_dir()
-    assert is_there(child)
+    assert is_running(child)
     os.killpg(driver.pid, number)
     driver.wait(20)
-    tools.until(lambda: not is_there(child), "a process left behind", 20)
+    tools.until(lambda: not is_running(child), "a process left behind", 20)
     tools.until(lambda: not own.parent.exists(), "a folder left behind", 20)
 
 
@@ -125,7 +120,9 @@ def test_a_driver_that_is_gone_before_it_is_ready(start: Start, folder: Path) ->
     assert not folder.exists()
 
 
-def test_no_other_process_keeps_it_waiting(start: Start, tools: SimpleNamespace) -> None:
+def test_no_other_process_keeps_it_waiting(
+    start: Start, tools: SimpleNamespace, is_running: IsRunning
+) -> None:
     """Only the driver holds the pipe's end: one that it started without the mark outlives it."""
     program = DRIVER.replace("with private.entered():", "if True:")
     driver = start(program)
@@ -133,7 +130,7 @@ def test_no_other_process_keeps_it_waiting(start: Start, tools: SimpleNamespace)
     try:
         driver.kill()
         tools.until(lambda: not own.parent.exists(), "a folder left behind", 20)
-        assert is_there(child)
+        assert is_running(child)
     finally:
         os.kill(child, signal.SIGKILL)
 
