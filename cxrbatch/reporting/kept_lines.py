@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from weasyprint import draw
-from weasyprint.draw.text import draw_first_line, draw_text
+from weasyprint.draw.text import draw_emojis, draw_first_line, draw_text
 from weasyprint.matrix import Matrix
 
 _GLYPHS = re.compile("<([0-9a-f]*)>")
@@ -158,7 +158,8 @@ def _draw_text(
     if layout.times_drawn == 1 or is_cut or not is_plain:
         draw_text(stream, box, offset_x, text_overflow, block_ellipsis)
         return
-    matrix = Matrix(d=-1, e=box.position_x, f=box.position_y + box.baseline)
+    x, y = box.position_x, box.position_y + box.baseline
+    matrix, emojis = Matrix(d=-1, e=x, f=y), []
     stream.set_color(style["color"])
     stream.begin_text()
     line: _Line | None = getattr(layout, "line", None)
@@ -169,6 +170,7 @@ def _draw_text(
         layout.line = None if emojis else recorder.line(layout.layout)
         layout.deactivate()
     stream.end_text()
+    draw_emojis(stream, style, x, y, emojis)
 
 
 def remember_lines() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import weasyprint.draw.text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from weasyprint import CSS, HTML, Document
@@ -310,6 +311,27 @@ def test_a_glyph_that_no_font_has_is_never_drawn_from_memory(shaped: list[str]) 
         shaped.clear()
         pages.pdf(body)
     assert shaped == ["a \U0010fff0 b"]
+
+
+def test_a_picture_for_a_glyph_is_drawn_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a font of emoji, of which this machine need not have one."""
+    drawn: list[str] = []
+    original = kept_lines.draw_first_line
+
+    def with_picture(stream: Any, box: Any, *args: Any) -> list[Any]:
+        def draw(*_: Any) -> None:
+            drawn.append(box.text)
+
+        return [*original(stream, box, *args), (SimpleNamespace(draw=draw), None, 1, 1, 0, 0)]
+
+    for place in (kept_lines, weasyprint.draw.text):
+        monkeypatch.setattr(place, "draw_first_line", with_picture)
+    kept = Pages()
+    page = b"<html><head><title>x</title></head><body><p>one</p></body></html>"
+    for _ in range(4):
+        tree = parse_page(page, PictureFetcher({}), None, ours=True)
+        kept.kept.document(tree, kept.lay_out).write_pdf()
+    assert drawn == ["one"] * 4
 
 
 WORDS = st.text("aeWi fl-\u00a0é.0", min_size=1, max_size=6)
